@@ -1,0 +1,379 @@
+/*
+ * compile_error.c
+ *	  How the request compiler says no.
+ *
+ * Runs in backends.  Only reached when a request is refused, so nothing here
+ * needs to be fast; but it shows text that users gave, so all of it is cut to
+ * a length that fits a log line.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+#include <math.h>
+
+#include "extension/compile_internal.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/json.h"
+#include "utils/varlena.h"
+
+/* Bytes of a user's text that an error shows. */
+#define SHOWN_BYTES		60
+
+/* Containers above this are described, not printed. */
+#define SHOWN_CONTAINER	400
+
+/* Appends at most SHOWN_BYTES of a text, as a JSON string when quoted. */
+static void
+append_clipped(StringInfo out, const char *text, int length, bool quoted)
+{
+	int			shown = pg_mbcliplen(text, length, SHOWN_BYTES);
+	char	   *copy = pnstrdup(text, shown);
+
+	if (quoted)
+		escape_json(out, copy);
+	else
+		appendStringInfoString(out, copy);
+	if (shown < length)
+		appendStringInfoString(out, "...");
+	pfree(copy);
+}
+
+/* The value as JSON, cut short. */
+static char *
+value_text(const JsonbValue *value)
+{
+	StringInfoData out;
+	char	   *text;
+
+	initStringInfo(&out);
+	switch (value->type)
+	{
+		case jbvNull:
+			return "null";
+		case jbvBool:
+			return value->val.boolean ? "true" : "false";
+		case jbvString:
+			append_clipped(&out, value->val.string.val, value->val.string.len, true);
+			return out.data;
+		case jbvNumeric:
+			text = DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+			break;
+		default:
+			if (value->type != jbvBinary || value->val.binary.len > SHOWN_CONTAINER)
+				return value->type == jbvBinary &&
+					JsonContainerIsArray(value->val.binary.data) ?
+					"an array" : "an object";
+			text = JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
+	}
+	append_clipped(&out, text, strlen(text), false);
+	return out.data;
+}
+
+static bool
+plain_key(const ImgPath *path)
+{
+	for (int i = 0; i < path->length; i++)
+		if (!isalnum((unsigned char) path->key[i]) && path->key[i] != '_')
+			return false;
+	return path->length > 0;
+}
+
+static void
+append_path(StringInfo out, const ImgPath *path)
+{
+	if (path->up != NULL)
+		append_path(out, path->up);
+	if (plain_key(path))
+	{
+		if (path->up != NULL)
+			appendStringInfoChar(out, '.');
+		append_clipped(out, path->key, path->length, false);
+		return;
+	}
+	appendStringInfoChar(out, '[');
+	append_clipped(out, path->key, path->length, true);
+	appendStringInfoChar(out, ']');
+}
+
+char *
+img_path_text(const ImgPath *path)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	append_path(&out, path);
+	return out.data;
+}
+
+char *
+img_path_example(const ImgPath *path, const char *value)
+{
+	char	   *text = pstrdup(value);
+
+	for (; path->up != NULL; path = path->up)
+	{
+		if (path->up->type != NULL)
+			text = psprintf("{\"type\": \"%s\", \"%.*s\": %s}", path->up->type,
+							path->length, path->key, text);
+		else
+			text = psprintf("{\"%.*s\": %s}", path->length, path->key, text);
+	}
+	return text;
+}
+
+List *
+img_argument_names(const ImgArgument *arguments, List *names)
+{
+	for (const ImgArgument *a = arguments; a != NULL && a->name != NULL; a++)
+		names = lappend(names, (void *) a->name);
+	return names;
+}
+
+List *
+img_choice_names(const ImgChoice *choices)
+{
+	List	   *names = NIL;
+
+	for (const ImgChoice *c = choices; c->name != NULL; c++)
+		names = lappend(names, (void *) c->name);
+	return names;
+}
+
+char *
+img_join(List *names, bool quoted)
+{
+	StringInfoData out;
+	ListCell   *cell;
+
+	initStringInfo(&out);
+	foreach(cell, names)
+	{
+		appendStringInfoString(&out, out.len > 0 ? ", " : "");
+		appendStringInfo(&out, quoted ? "\"%s\"" : "%s", (char *) lfirst(cell));
+	}
+	return out.data;
+}
+
+/* The name that was probably meant, or NULL. */
+static const char *
+nearest(const char *given, int length, List *names)
+{
+	const char *best = NULL;
+	int			distance = 4;	/* more mistakes make another word */
+	char	   *lower;
+	ListCell   *cell;
+
+	if (length == 0 || length > SHOWN_BYTES)
+		return NULL;
+	lower = asc_tolower(given, length);
+	foreach(cell, names)
+	{
+		char	   *name = lfirst(cell);
+		char	   *low = asc_tolower(name, strlen(name));
+		int			d = varstr_levenshtein_less_equal(lower, strlen(lower),
+													  low, strlen(low),
+													  1, 1, 1, distance, true);
+
+		if (d < distance && d * 2 <= strlen(name))
+		{
+			best = name;
+			distance = d;
+		}
+	}
+	return best;
+}
+
+/*
+ * Text of the user's ends in these messages, so every string goes through "%s"
+ * and none is a format.
+ */
+void
+img_refuse_key(const ImgPath *object, const char *key, int length,
+			   List *allowed, char *home)
+{
+	ImgPath		path = {object, key, length};
+	const char *meant = nearest(key, length, allowed);
+
+	if (meant != NULL)
+		home = psprintf("Did you mean \"%s\"?", meant);
+	else if (home != NULL)
+		home = psprintf("Write %s.", home);
+	else
+		home = "SELECT jsonb_pretty(img_operations_contract()) shows all keys.";
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s is not a known key", img_path_text(&path)),
+			 errdetail("Allowed keys: %s.", img_join(allowed, false)),
+			 errhint("%s", home)));
+}
+
+void
+img_refuse_value(const ImgPath *path, const char *problem,
+				 const JsonbValue *value, const char *allowed,
+				 List *words, char *example)
+{
+	const char *meant = NULL;
+	char	   *hint;
+
+	if (value->type == jbvString)
+		meant = nearest(value->val.string.val, value->val.string.len, words);
+	if (meant != NULL)
+		hint = psprintf("Did you mean \"%s\"?", meant);
+	else
+		hint = psprintf("Write for example %s.", example);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s %s", img_path_text(path), problem),
+			 errdetail("Given: %s. Allowed: %s.", value_text(value), allowed),
+			 errhint("%s", hint)));
+}
+
+/* What an argument takes, for the detail of an error. */
+static char *
+allowed_text(const ImgArgument *a)
+{
+	char	   *text = "";
+
+	switch (a->type)
+	{
+		case IMG_BOOL:
+			text = "true or false";
+			break;
+		case IMG_INTEGER:
+		case IMG_REAL:
+			text = psprintf("%.10g to %.10g", a->min, a->max);
+			break;
+		case IMG_COLOR:
+			text = "\"#rgb\", \"#rgba\", \"#rrggbb\", \"#rrggbbaa\" or \"transparent\"";
+			break;
+		case IMG_LENGTH:
+			text = a->percent_only ?
+				psprintf("\"%.10g%%\" to \"%.10g%%\"", a->min, a->max) :
+				psprintf("%.10g to %.10g, \"NN%%\" or \"auto\"", a->min, a->max);
+			break;
+		case IMG_CHOICE:
+			text = img_join(img_choice_names(a->choices), true);
+			for (const ImgChoice *c = a->choices; c->name != NULL; c++)
+				if (c->members != NULL)
+					return psprintf("%s or an object such as {\"type\": \"%s\", \"%s\": ...}",
+									text, c->name, c->members->name);
+			break;
+		case IMG_ANY:
+			break;
+	}
+	if (a->members != NULL)
+		text = psprintf("%s, or an object with the keys %s", text,
+						img_join(img_argument_names(a->members, NIL), false));
+	return text;
+}
+
+/* The allowed number that comes nearest to what was given. */
+static char *
+example_number(const ImgArgument *a, const JsonbValue *value)
+{
+	double		number = a->initial;
+
+	if (value->type == jbvNumeric)
+		number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+													NumericGetDatum(value->val.numeric)));
+	else if (value->type == jbvString && value->val.string.len < SHOWN_BYTES)
+	{
+		char	   *text = pnstrdup(value->val.string.val, value->val.string.len);
+		char	   *end;
+		double		given = strtod(text, &end);
+
+		if (end != text && !isnan(given))
+			number = given;
+	}
+	if (a->type != IMG_REAL && isfinite(number))
+		number = rint(number);
+	return psprintf("%.10g", Max(a->min, Min(a->max, number)));
+}
+
+static char *
+example_value(const ImgArgument *a, const JsonbValue *value)
+{
+	switch (a->type)
+	{
+		case IMG_BOOL:
+			return a->initial ? "false" : "true";
+		case IMG_INTEGER:
+		case IMG_REAL:
+			return example_number(a, value);
+		case IMG_COLOR:
+			return "\"#ffffff\"";
+		case IMG_LENGTH:
+			if (value->type == jbvNumeric && !a->percent_only)
+				return example_number(a, value);
+			return a->percent_only ? "\"50%\"" : "800";
+		case IMG_CHOICE:
+			return psprintf("\"%s\"", a->choices->name);
+		case IMG_ANY:
+			break;
+	}
+	return "null";
+}
+
+void
+img_refuse_argument(const ImgPath *path, const ImgArgument *argument,
+					const char *problem, const JsonbValue *value)
+{
+	List	   *words = NIL;
+
+	if (argument->type == IMG_CHOICE)
+		words = img_choice_names(argument->choices);
+	img_refuse_value(path, problem, value, allowed_text(argument), words,
+					 img_path_example(path, example_value(argument, value)));
+}
+
+/* Operations are done by models, output by writers of files. */
+static bool
+is_operation(const ImgPath *path)
+{
+	while (path->up != NULL)
+		path = path->up;
+	return strcmp(path->key, "operations") == 0;
+}
+
+void
+img_refuse_place(const ImgPath *path, const char *word, const char *servers,
+				 const char *server_type)
+{
+	char	   *what = img_path_text(path);
+
+	if (word != NULL)
+		what = psprintf("%s \"%s\"", what, word);
+	if (server_type != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s is not offered by servers of type %s", what, server_type),
+				 errhint("Send it to a server that has it (server types: %s): SELECT img_submit(..., server => 'NAME').",
+						 servers)));
+	if (is_operation(path))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s needs a model, which the database's own executors do not have", what),
+				 errhint("Send it to a server that has one (server types: %s): SELECT img_submit(..., server => 'NAME').",
+						 servers)));
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s is not offered by the database's own executors", what),
+			 errhint("Leave it out, or send the request to a server that has it (server types: %s): SELECT img_submit(..., server => 'NAME').",
+					 servers)));
+}
+
+void
+img_refuse_problem(const ImgPath *path, const ImgProblem *problem)
+{
+	ImgPath		at = {path, problem->argument};
+
+	at.length = problem->argument ? strlen(problem->argument) : 0;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s: %s", img_path_text(at.length > 0 ? &at : path), problem->message),
+			 problem->hint[0] != '\0' ? errhint("%s", problem->hint) : 0));
+}

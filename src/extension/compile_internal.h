@@ -1,0 +1,99 @@
+/*
+ * compile_internal.h
+ *	  What the three files of the request compiler share.
+ *
+ *	compile.c			operations, output, the cache
+ *	compile_argument.c	the values of arguments
+ *	compile_error.c		how it says no
+ */
+#ifndef IMGAPI_COMPILE_INTERNAL_H
+#define IMGAPI_COMPILE_INTERNAL_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "plan/plan.h"
+#include "utils/jsonb.h"
+
+/* Where in the request the compiler is; lives on its stack. */
+typedef struct ImgPath
+{
+	const struct ImgPath *up;	/* NULL for "operations" and "output" */
+	const char *key;
+	int			length;			/* of key */
+	const char *type;			/* "type" of the object here, for examples */
+} ImgPath;
+
+/* What the functions share while one request is compiled. */
+typedef struct ImgCompiler
+{
+	const char *server_type;	/* NULL: the database's own executors */
+	ImgStep    *step;			/* the one being filled */
+} ImgCompiler;
+
+/* compile_argument.c */
+
+/*
+ * Compiles the members of an object, but for "type" where path->type says that
+ * the caller has read it.  choices: those of which the object is one, or NULL.
+ */
+extern void img_compile_members(ImgCompiler *compiler, const ImgPath *path,
+								JsonbContainer *object, const ImgArgument *arguments,
+								const ImgChoice *choices);
+extern const ImgArgument *img_find_argument(const ImgArgument *arguments,
+											const JsonbValue *key);
+
+/* Refuses what the place of the request cannot do.  servers as in ImgChoice. */
+extern void img_check_place(ImgCompiler *compiler, const ImgPath *path,
+							const char *word, const char *servers);
+
+/* Whether a value asks for nothing.  A whole group also does as {} and 0. */
+extern bool img_asks_nothing(const JsonbValue *value, bool group);
+extern bool img_is_object(const JsonbValue *value);
+extern bool img_is_word(const JsonbValue *value, const char *word);
+
+/*
+ * compile_error.c: each of these raises an error with the JSON path in the
+ * message, what was given and what is allowed in the detail, and a line to
+ * type in the hint.
+ */
+
+/* key is none of the allowed (list of char *); home is the example of a place
+ * where it would be right, or NULL. */
+extern void img_refuse_key(const ImgPath *object, const char *key, int length,
+						   List *allowed, char *home) pg_attribute_noreturn();
+
+/* The value is not what it must be.  Words is NIL, or the list of words of
+ * which the value was to be one. */
+extern void img_refuse_value(const ImgPath *path, const char *problem,
+							 const JsonbValue *value, const char *allowed,
+							 List *words, char *example) pg_attribute_noreturn();
+
+/* The value of an argument is not what its declaration says. */
+extern void img_refuse_argument(const ImgPath *path, const ImgArgument *argument,
+								const char *problem,
+								const JsonbValue *value) pg_attribute_noreturn();
+
+/* Neither our executors nor servers of this type can do it.  word is the
+ * choice at fault, or NULL. */
+extern void img_refuse_place(const ImgPath *path, const char *word,
+							 const char *servers,
+							 const char *server_type) pg_attribute_noreturn();
+
+/* A declaration's own check found a problem. */
+extern void img_refuse_problem(const ImgPath *path,
+							   const ImgProblem *problem) pg_attribute_noreturn();
+
+/* operations.resizing.width */
+extern char *img_path_text(const ImgPath *path);
+
+/* {"resizing": {"width": value}} */
+extern char *img_path_example(const ImgPath *path, const char *value);
+
+extern List *img_argument_names(const ImgArgument *arguments, List *names);
+extern List *img_choice_names(const ImgChoice *choices);
+
+/* a, b, c or "a", "b", "c" */
+extern char *img_join(List *names, bool quoted);
+
+#endif							/* IMGAPI_COMPILE_INTERNAL_H */
