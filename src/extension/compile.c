@@ -73,10 +73,19 @@ compile_operation(ImgCompiler *compiler, const ImgPath *root, int index,
 	plan->step[plan->steps++] = step;
 }
 
+static List *
+operation_names(void)
+{
+	List	   *names = NIL;
+
+	for (int i = 0; i < img_operation_count; i++)
+		names = lappend(names, (void *) img_operations[i]->key);
+	return names;
+}
+
 static void
 refuse_operation(const ImgPath *root, const JsonbValue *key)
 {
-	List	   *names = NIL;
 	char	   *home = NULL;
 
 	for (int i = 0; i < img_operation_count; i++)
@@ -85,12 +94,12 @@ refuse_operation(const ImgPath *root, const JsonbValue *key)
 		ImgPath		path = {root, operation->key, strlen(operation->key)};
 		const ImgArgument *argument = img_find_argument(operation->arguments, key);
 
-		names = lappend(names, (void *) operation->key);
 		if (argument != NULL && home == NULL)
 			home = img_path_example(&(ImgPath) {&path, argument->name, strlen(argument->name)},
 									"...");
 	}
-	img_refuse_key(root, key->val.string.val, key->val.string.len, names, home);
+	img_refuse_key(root, key->val.string.val, key->val.string.len,
+				   operation_names(), home);
 }
 
 static void
@@ -103,7 +112,8 @@ compile_operations(ImgCompiler *compiler, JsonbValue *value, ImgPlan *plan)
 	if (value->type == jbvNull)
 		return;
 	if (!img_is_object(value))
-		img_refuse_value(&root, "must be an object", value, "an object with operations as its keys",
+		img_refuse_value(&root, "must be an object", value,
+						 psprintf("an object with the keys %s", img_join(operation_names(), false)),
 						 NIL, "{}");
 
 	iterator = JsonbIteratorInit(value->val.binary.data);
@@ -188,7 +198,7 @@ read_format(const ImgPath *path, const JsonbValue *word)
 			names = lappend(names, (void *) img_formats[i]->name);
 	if (format < 0)
 		img_refuse_value(path, word->type == jbvString ?
-						 "is not a known format" : "must be the name of a format",
+						 "is not a known format" : "must name a format",
 						 word, img_join(names, true), names,
 						 img_path_example(path, psprintf("\"%s\"", (char *) linitial(names))));
 	ereport(ERROR,

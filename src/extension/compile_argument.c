@@ -279,7 +279,7 @@ compile_choice(ImgCompiler *compiler, const ImgPath *path,
 		word = getKeyJsonValueFromContainer(value->val.binary.data, "type",
 											strlen("type"), &type);
 	}
-	if (word != NULL && (word->type != jbvNull || word == value))
+	if (word != NULL && word->type != jbvNull)
 	{
 		if (word->type != jbvString)
 			img_refuse_argument(path, argument, "must be a word", word);
