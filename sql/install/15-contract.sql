@@ -1,7 +1,6 @@
--- The edit contract, made from the declarations in src/operations and
--- src/formats.
+------------------------------------------------------------------- contract --
 
 CREATE FUNCTION @extschema@.img_operations_contract() RETURNS jsonb
-LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+	LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.img_operations_contract() IS
-'the keys, types, ranges, defaults and places to run of the edit contract';
+	'The edit contract for programs to read: every operation and format with its keys, types, ranges and defaults, and where each runs: "local", or the server types that can do it.';

@@ -197,8 +197,8 @@ read_format(const ImgPath *path, const JsonbValue *word)
 		if (img_formats[i]->can_save)
 			names = lappend(names, (void *) img_formats[i]->name);
 	if (format < 0)
-		img_refuse_value(path, word->type == jbvString ?
-						 "is not a known format" : "must name a format",
+		img_refuse_value(path, word->type == jbvString ? "is not a known format" :
+						 word->type == jbvNull ? "must be given" : "must be the name of a format",
 						 word, img_join(names, true), names,
 						 img_path_example(path, psprintf("\"%s\"", (char *) linitial(names))));
 	ereport(ERROR,
@@ -316,8 +316,11 @@ compile_output(ImgCompiler *compiler, JsonbValue *value, ImgPlan *plan)
 	}
 }
 
-/* What a format that was asked for cannot hold.  With the format of the source
- * only the executor can tell. */
+/*
+ * What a format that was asked for cannot hold; with the format of the source
+ * only the executor can tell.  Formats do not declare CMYK, so the media types
+ * that have it are named here.
+ */
 static void
 settle_format(ImgPlan *plan)
 {

@@ -297,6 +297,9 @@ example_number(const ImgArgument *a, const JsonbValue *value)
 static char *
 example_value(const ImgArgument *a, const JsonbValue *value)
 {
+	unsigned char last = value->type == jbvString && value->val.string.len > 0 ?
+		value->val.string.val[value->val.string.len - 1] : 0;
+
 	switch (a->type)
 	{
 		case IMG_BOOL:
@@ -307,9 +310,11 @@ example_value(const ImgArgument *a, const JsonbValue *value)
 		case IMG_COLOR:
 			return "\"#ffffff\"";
 		case IMG_LENGTH:
-			if (value->type == jbvNumeric && !a->percent_only)
+			if (a->percent_only || last == '%')
+				return "\"50%\"";
+			if (value->type == jbvNumeric || isdigit(last))
 				return example_number(a, value);
-			return a->percent_only ? "\"50%\"" : "800";
+			return "800";
 		case IMG_CHOICE:
 			return psprintf("\"%s\"", a->choices->name);
 		case IMG_ANY:

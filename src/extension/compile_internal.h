@@ -60,29 +60,29 @@ extern bool img_is_word(const JsonbValue *value, const char *word);
 
 /* key is none of the allowed (list of char *); home is the example of a place
  * where it would be right, or NULL. */
-extern void img_refuse_key(const ImgPath *object, const char *key, int length,
-						   List *allowed, char *home) pg_attribute_noreturn();
+extern _Noreturn void img_refuse_key(const ImgPath *object, const char *key, int length,
+						   List *allowed, char *home);
 
 /* The value is not what it must be.  Words is NIL, or the list of words of
  * which the value was to be one. */
-extern void img_refuse_value(const ImgPath *path, const char *problem,
+extern _Noreturn void img_refuse_value(const ImgPath *path, const char *problem,
 							 const JsonbValue *value, const char *allowed,
-							 List *words, char *example) pg_attribute_noreturn();
+							 List *words, char *example);
 
 /* The value of an argument is not what its declaration says. */
-extern void img_refuse_argument(const ImgPath *path, const ImgArgument *argument,
+extern _Noreturn void img_refuse_argument(const ImgPath *path, const ImgArgument *argument,
 								const char *problem,
-								const JsonbValue *value) pg_attribute_noreturn();
+								const JsonbValue *value);
 
 /* Neither our executors nor servers of this type can do it.  word is the
  * choice at fault, or NULL. */
-extern void img_refuse_place(const ImgPath *path, const char *word,
+extern _Noreturn void img_refuse_place(const ImgPath *path, const char *word,
 							 const char *servers,
-							 const char *server_type) pg_attribute_noreturn();
+							 const char *server_type);
 
 /* A declaration's own check found a problem. */
-extern void img_refuse_problem(const ImgPath *path,
-							   const ImgProblem *problem) pg_attribute_noreturn();
+extern _Noreturn void img_refuse_problem(const ImgPath *path,
+							   const ImgProblem *problem);
 
 /* operations.resizing.width */
 extern char *img_path_text(const ImgPath *path);
