@@ -1,0 +1,152 @@
+/*
+ * evaluate.c
+ *	  Computes pixels, and stops when the time is over.
+ *
+ * Runs in imgapi-executor.  libvips would hand the strips of a picture to a
+ * pool of threads.  An executor is one of several processes that share the
+ * processors, so threads only cost it: strips are computed here, one after the
+ * other, in the calling thread.
+ */
+#include <poll.h>
+#include <string.h>
+
+#include "executor/pipeline.h"
+
+#define STRIP_BYTES		(256 * 1024)
+#define STRIP_LINES		16
+#define LOOK_INTERVAL	(20 * 1000) /* µs between looks at the client */
+
+/* True when the client has closed its end: nobody waits for the result. */
+static bool
+client_gone(ImgPicture *picture, gint64 now)
+{
+	struct pollfd client = {.fd = picture->client, .events = POLLRDHUP};
+
+	if (picture->client < 0 || now < picture->next_look)
+		return false;
+	picture->next_look = now + LOOK_INTERVAL;
+	return poll(&client, 1, 0) > 0 && (client.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
+}
+
+bool
+img_stopped(ImgPicture *picture)
+{
+	gint64		now;
+
+	if (picture->outcome != IMG_DONE)
+		return true;
+	if (picture->deadline == 0 && picture->client < 0)
+		return false;
+	now = g_get_monotonic_time();
+	if (picture->deadline != 0 && now > picture->deadline)
+		return !img_fail_picture(picture, IMG_TIMEOUT, IMG_STAGE_OPERATION,
+								 "the picture took longer than the %u ms that are allowed",
+								 picture->request->limits.milliseconds);
+	if (client_gone(picture, now))
+		return !img_fail_picture(picture, IMG_FAILURE, IMG_STAGE_OPERATION, "the client has gone");
+	return false;
+}
+
+static void
+progress(VipsImage *image, VipsProgress *unused, ImgPicture *picture)
+{
+	if (img_stopped(picture))
+		vips_image_set_kill(image, TRUE);
+}
+
+void
+img_watch(ImgPicture *picture, VipsImage *image)
+{
+	if (picture->deadline == 0 && picture->client < 0)
+		return;
+	vips_image_set_progress(image, TRUE);
+	g_signal_connect(image, "eval", G_CALLBACK(progress), picture);
+}
+
+static void
+free_pixels(VipsImage *image, void *pixels)
+{
+	g_free(pixels);
+}
+
+/* Lines that are computed at a time. */
+static int
+strip_lines(VipsImage *image, size_t line)
+{
+	if (line * image->Ysize <= STRIP_BYTES)
+		return image->Ysize;
+	return STRIP_LINES;
+}
+
+static bool
+compute(ImgPicture *picture, VipsImage *image, VipsRegion *region, unsigned char *pixels)
+{
+	size_t		line = VIPS_IMAGE_SIZEOF_LINE(image);
+	int			lines = strip_lines(image, line);
+
+	for (int y = 0; y < image->Ysize; y += lines)
+	{
+		VipsRect	strip = {0, y, image->Xsize, MIN(lines, image->Ysize - y)};
+
+		if (img_stopped(picture))
+			return false;
+		if (vips_region_prepare(region, &strip))
+		{
+			if (img_stopped(picture))
+				return false;
+			return img_fail_vips(picture, IMG_STAGE_DECODE);
+		}
+		for (int i = 0; i < strip.height; i++)
+			memcpy(pixels + (y + i) * line, VIPS_REGION_ADDR(region, 0, y + i), line);
+	}
+	return true;
+}
+
+/* Wraps pixels, which it then owns, into an image that is otherwise like. */
+static VipsImage *
+wrap(ImgPicture *picture, void *pixels, size_t size, VipsImage *like)
+{
+	VipsImage  *image = vips_image_new_from_memory(pixels, size, like->Xsize, like->Ysize,
+												   like->Bands, like->BandFmt);
+
+	if (image == NULL)
+	{
+		g_free(pixels);
+		img_fail_vips(picture, IMG_STAGE_OPERATION);
+		return NULL;
+	}
+	g_signal_connect(image, "postclose", G_CALLBACK(free_pixels), pixels);
+	image->Type = like->Type;
+	image->Xres = like->Xres;
+	image->Yres = like->Yres;
+	return image;
+}
+
+/*
+ * Metadata stay behind.  Whoever needs some takes them from the image that was
+ * loaded.
+ */
+VipsImage *
+img_evaluate(ImgPicture *picture, VipsImage *image)
+{
+	size_t		size = VIPS_IMAGE_SIZEOF_IMAGE(image);
+	void	   *pixels = g_try_malloc(size);
+	VipsRegion *region;
+	bool		done;
+
+	if (pixels == NULL)
+	{
+		img_fail_picture(picture, IMG_LIMIT, IMG_STAGE_OPERATION,
+						 "the picture needs more memory than imgapi.executor_memory allows (%zu bytes at once)", size);
+		return NULL;
+	}
+	region = vips_region_new(image);
+	done = compute(picture, image, region, pixels);
+	g_object_unref(region);
+	if (!done)
+	{
+		g_free(pixels);
+		return NULL;
+	}
+	return wrap(picture, pixels, size, image);
+}

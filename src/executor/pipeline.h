@@ -1,0 +1,154 @@
+/*
+ * pipeline.h
+ *	  One picture on its way through an executor.
+ *
+ * request.c opens a picture, runs the steps of its plan and writes the result;
+ * the functions here are what operations and formats are made from.  They work
+ * on all frames alike: a still picture is a picture with one frame.
+ *
+ * Pixels are computed late.  A step only notes what is to be done, until
+ * img_settle() computes the frames: so a picture is decoded once, from top to
+ * bottom, at the size that the first step needs.
+ */
+#ifndef IMGAPI_PIPELINE_H
+#define IMGAPI_PIPELINE_H
+
+#include <vips/vips.h>
+
+#include "plan/plan.h"
+#include "protocol/wire.h"
+
+/* A colour as in a step: 0xRRGGBBAA */
+#define IMG_WHITE				UINT32_C(0xffffffff)
+#define IMG_TRANSPARENT			UINT32_C(0x00000000)
+#define IMG_OPACITY(color)		((color) & 0xff)
+
+struct ImgPicture
+{
+	const ImgRequest *request;
+	ImgPlan		plan;
+	const unsigned char *data;	/* the file */
+	size_t		length;
+	int			client;			/* pool: whose hang-up ends the work; else -1 */
+	gint64		deadline;		/* g_get_monotonic_time(); 0: none */
+	gint64		next_look;		/* when to look at the client again */
+
+	const ImgFormat *source_format;
+	const ImgFormat *output_format;
+	ImgStep		output;			/* options of output_format */
+
+	VipsImage **frame;
+	int			frames;
+	int			orientation;	/* EXIF: how the frames still must be turned */
+	bool		srgb;			/* frames are 8 bit sRGB or grey */
+	bool		settled;		/* frames are computed and lie in memory */
+	VipsImage  *animation;		/* keeps delays and loops of an animation */
+
+	ImgOutcome	outcome;
+	ImgStage	stage;
+	char		text[IMG_MAX_TEXT];
+	uint32_t	warnings;
+	ImgFacts	source;
+	ImgFacts	result;
+};
+
+/* A part of a picture, in pixels as displayed. */
+typedef struct ImgBox
+{
+	int			left;
+	int			top;
+	int			width;
+	int			height;
+} ImgBox;
+
+/* failure.c */
+
+/* Notes why a picture cannot be done; the first reason stays.  Always false. */
+extern bool img_fail_picture(ImgPicture *picture, ImgOutcome outcome, ImgStage stage,
+							 const char *format,...) G_GNUC_PRINTF(4, 5);
+
+/* The same with the error of libvips; decoders and encoders are to blame as
+ * the stage says. */
+extern bool img_fail_vips(ImgPicture *picture, ImgStage stage);
+
+/* source.c */
+extern bool img_open(ImgPicture *picture);
+extern bool img_load(ImgPicture *picture);
+
+/* sniff.c */
+
+/* The format whose magic bytes these are, or -1; *looks_like then names what
+ * else it is, or is NULL. */
+extern int	img_sniff(const unsigned char *data, size_t length, const char **looks_like);
+extern bool img_sniff_heif(const unsigned char *data, size_t length, bool avif);
+
+/* facts.c */
+extern void img_facts(ImgFacts *facts, VipsImage *image, int format);
+extern void img_facts_exif(ImgFacts *facts, VipsImage *image);
+
+/* frames.c */
+
+/* Size of a frame as displayed. */
+extern int	img_width(const ImgPicture *picture);
+extern int	img_height(const ImgPicture *picture);
+extern bool img_has_alpha(const ImgPicture *picture);
+
+/* Puts image in the place of a frame; its reference goes over. */
+extern void img_replace_frame(ImgPicture *picture, int i, VipsImage *image);
+extern void img_free_frames(ImgPicture *picture);
+
+/* Frames become as displayed, 8 bit, sRGB or grey, computed, in memory. */
+extern bool img_settle(ImgPicture *picture);
+
+/* Cuts a part out; the pixels need not be computed yet. */
+extern bool img_cut(ImgPicture *picture, const ImgBox *box);
+
+/* scale.c */
+extern bool img_scale(ImgPicture *picture, int width, int height);
+
+/* color.c */
+extern bool img_to_srgb(ImgPicture *picture);
+extern bool img_to_cmyk(ImgPicture *picture);
+
+/* profile.c */
+extern bool img_profile_is_srgb(const unsigned char *data, size_t length);
+
+/* evaluate.c */
+
+/* The pixels of an image, in memory; NULL after img_fail_picture(). */
+extern VipsImage *img_evaluate(ImgPicture *picture, VipsImage *image);
+
+/* Watches the work that libvips does on an image by itself. */
+extern void img_watch(ImgPicture *picture, VipsImage *image);
+
+/* Whether the time is over or the client has gone; fails the picture then. */
+extern bool img_stopped(ImgPicture *picture);
+
+/* result.c */
+extern bool img_save(ImgPicture *picture, void **data, size_t *length);
+
+/* What a format's save() writes: one image, a column of frames if there are
+ * several.  NULL after img_fail_picture(); the caller unrefs it. */
+extern VipsImage *img_join_frames(ImgPicture *picture);
+
+/* Calls a saver of libvips, "jpegsave_buffer", with options up to NULL. */
+extern bool img_call_saver(ImgPicture *picture, void **data, size_t *length, ...)
+			G_GNUC_NULL_TERMINATED;
+
+/* src/operations/resizing.c: the size that this step scales a picture of
+ * width × height to before it cuts anything. */
+extern void img_resizing_scale(const ImgStep *step, int width, int height,
+							   int *scaled_width, int *scaled_height);
+
+/* src/operations/background.c: the colour behind the picture of this plan. */
+extern uint32_t img_background_color(const ImgPicture *picture);
+
+/* backdrop.c */
+
+/* Lays the frames on a colour. */
+extern bool img_lay_on(ImgPicture *picture, uint32_t color);
+
+/* Puts the frames in the middle of a larger area of that colour. */
+extern bool img_put_on_canvas(ImgPicture *picture, int width, int height, uint32_t color);
+
+#endif							/* IMGAPI_PIPELINE_H */

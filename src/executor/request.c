@@ -1,0 +1,294 @@
+/*
+ * request.c
+ *	  One request of an executor: from a message to its reply.
+ *
+ * Runs in imgapi-executor.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include "executor/library.h"
+#include "executor/pipeline.h"
+#include "executor/request.h"
+
+/* A deadline that libvips does not notice ends the process this much later. */
+#define GRACE_MS	500
+
+/* What goes back. */
+typedef struct Answer
+{
+	ImgReply	reply;
+	void	   *output;			/* g_free() */
+	ImgFormatAbility ability[IMG_MAX_FORMATS];
+} Answer;
+
+static int64_t
+now_realtime(void)
+{
+	return g_get_real_time();
+}
+
+/* SIGALRM has its default disposition: it ends the process. */
+static void
+set_alarm(uint32_t milliseconds)
+{
+	struct itimerval timer = {0};
+
+	timer.it_value.tv_sec = milliseconds / 1000;
+	timer.it_value.tv_usec = milliseconds % 1000 * 1000;
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static int
+memfd_of(const ImgCall *call, const ImgRequest *request)
+{
+	int			slot = call->pool ? 0 : request->slot;
+
+	return slot < call->memfds ? call->memfd[slot] : -1;
+}
+
+static bool
+map_input(ImgPicture *picture, int fd)
+{
+	const ImgRequest *request = picture->request;
+	struct stat file;
+	void	   *data;
+
+	if (fd < 0 || fstat(fd, &file) != 0 || !S_ISREG(file.st_mode) ||
+		(uint64_t) file.st_size < request->input_length)
+		return img_fail_picture(picture, IMG_FAILURE, IMG_STAGE_READ,
+								"the bytes of the picture did not come along");
+	if (request->input_length == 0)
+		return true;
+	data = mmap(NULL, request->input_length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (data == MAP_FAILED)
+		return img_fail_picture(picture, IMG_LIMIT, IMG_STAGE_READ,
+								"the file of %llu bytes needs more memory than imgapi.executor_memory allows",
+								(unsigned long long) request->input_length);
+	picture->data = data;
+	picture->length = request->input_length;
+	return true;
+}
+
+/* Finds the bytes of the picture. */
+static bool
+take_input(ImgPicture *picture, const ImgCall *call)
+{
+	const ImgRequest *request = picture->request;
+
+	switch (request->place)
+	{
+		case IMG_NOWHERE:
+			return true;
+		case IMG_INLINE:
+			picture->data = call->message + sizeof(ImgRequest) + request->plan_length;
+			picture->length = request->input_length;
+			return true;
+		case IMG_MEMFD:
+			return map_input(picture, memfd_of(call, request));
+	}
+	return false;
+}
+
+/* The source is not needed any more. */
+static void
+drop_input(ImgPicture *picture)
+{
+	img_free_frames(picture);
+	if (picture->request->place == IMG_MEMFD && picture->data != NULL)
+		munmap((void *) picture->data, picture->length);
+	picture->data = NULL;
+}
+
+/* The format of the result, its options, and whether it can be written. */
+static bool
+choose_output(ImgPicture *picture)
+{
+	const ImgPlan *plan = &picture->plan;
+
+	if (plan->format != IMG_FORMAT_OF_SOURCE)
+	{
+		picture->output_format = img_formats[plan->format];
+		picture->output = plan->output;
+	}
+	else
+	{
+		picture->output_format = picture->source_format;
+		if (!picture->output_format->can_save)
+			picture->output_format = img_formats[img_format_index("jpeg")];
+		memset(&picture->output, 0, sizeof(picture->output));
+		img_step_defaults(&picture->output, picture->output_format->options);
+	}
+	if (!picture->output_format->can_save)
+		return img_fail_picture(picture, IMG_UNSUPPORTED, IMG_STAGE_HEADER,
+								"%s can be read but not written", picture->output_format->name);
+	return true;
+}
+
+static bool
+run_steps(ImgPicture *picture)
+{
+	for (int i = 0; i < picture->plan.steps; i++)
+	{
+		const ImgStep *step = &picture->plan.step[i];
+		const ImgOperation *operation = img_operations[step->operation];
+
+		if (img_stopped(picture))
+			return false;
+		if (operation->run != NULL && !operation->run(picture, step))
+			return false;
+	}
+	return true;
+}
+
+static bool
+edit(ImgPicture *picture, const ImgCall *call, Answer *answer)
+{
+	size_t		length = 0;
+
+	if (!img_plan_valid(call->message + sizeof(ImgRequest), picture->request->plan_length, &picture->plan))
+		return img_fail_picture(picture, IMG_BAD_PLAN, IMG_STAGE_READ, "this is not a plan of this version");
+	if (!take_input(picture, call) || !img_open(picture) || !choose_output(picture) ||
+		!img_load(picture) || !run_steps(picture) || !img_save(picture, &answer->output, &length))
+		return false;
+	answer->reply.output_length = length;
+	drop_input(picture);
+	if (length <= IMG_INLINE_OUTPUT)
+		answer->reply.place = IMG_INLINE;
+	else
+	{
+		int			fd = memfd_of(call, picture->request);
+
+		if (fd < 0)
+			return img_fail_picture(picture, IMG_FAILURE, IMG_STAGE_ENCODE,
+									"there is no place for a result of %zu bytes", length);
+		if (img_write_all(fd, answer->output, length) != 0)
+			return img_fail_picture(picture, IMG_FAILURE, IMG_STAGE_ENCODE,
+									"the result could not be handed over: %s", g_strerror(errno));
+		answer->reply.place = IMG_MEMFD;
+	}
+	return true;
+}
+
+static void
+run(ImgPicture *picture, const ImgCall *call, Answer *answer)
+{
+	switch (picture->request->type)
+	{
+		case IMG_EDIT:
+			edit(picture, call, answer);
+			break;
+		case IMG_INFO:
+			if (take_input(picture, call))
+				img_open(picture);
+			break;
+		case IMG_FORMATS:
+			img_library_abilities(answer->ability);
+			answer->reply.place = IMG_INLINE;
+			answer->reply.output_length = img_format_count * sizeof(ImgFormatAbility);
+			break;
+		default:
+			img_fail_picture(picture, IMG_BAD_PLAN, IMG_STAGE_READ, "this is not a request of this version");
+	}
+	drop_input(picture);
+}
+
+static bool
+send_answer(const ImgCall *call, ImgPicture *picture, Answer *answer)
+{
+	ImgReply   *reply = &answer->reply;
+	ImgPart		parts[3] = {{reply, sizeof(*reply)}};
+
+	if (picture->outcome != IMG_DONE)
+	{
+		reply->place = IMG_NOWHERE;
+		reply->output_length = 0;
+		reply->text_length = strnlen(picture->text, sizeof(picture->text) - 1);
+		img_make_printable(picture->text, reply->text_length);
+	}
+	reply->outcome = picture->outcome;
+	reply->stage = picture->stage;
+	reply->warnings = picture->warnings;
+	reply->source = picture->source;
+	reply->output = picture->result;
+	parts[1] = (ImgPart) {picture->text, reply->text_length};
+	if (reply->place == IMG_INLINE)
+		parts[2] = (ImgPart) {answer->output ? answer->output : (void *) answer->ability, reply->output_length};
+	return img_send(call->socket, parts, 3, NULL, 0, 0) == 0;
+}
+
+/* Whether the message is a request whose parts add up. */
+static bool
+request_valid(const ImgCall *call, ImgRequest *request)
+{
+	size_t		rest;
+
+	if (call->length < sizeof(*request))
+		return false;
+	memcpy(request, call->message, sizeof(*request));
+	rest = call->length - sizeof(*request);
+	if (request->magic != IMG_WIRE_MAGIC || request->version != IMG_WIRE_VERSION ||
+		request->place > IMG_MEMFD || request->plan_length > rest)
+		return false;
+	if (request->place == IMG_INLINE)
+		return request->input_length == rest - request->plan_length;
+	return request->plan_length == rest && request->input_length <= SIZE_MAX / 2;
+}
+
+static void
+no_facts(ImgFacts *facts)
+{
+	facts->format = UINT16_MAX;
+	facts->orientation = 1;
+	facts->lat = facts->lng = NAN;
+}
+
+bool
+img_answer(const ImgCall *call)
+{
+	ImgRequest	request;
+	ImgPicture	picture = {.request = &request, .client = call->pool ? call->socket : -1, .orientation = 1};
+	Answer		answer = {.reply = {.magic = IMG_WIRE_MAGIC, .version = IMG_WIRE_VERSION}};
+	gint64		start = g_get_monotonic_time();
+	bool		sent;
+
+	if (!request_valid(call, &request))
+		return false;
+	answer.reply.id = request.id;
+	answer.reply.started_at = now_realtime();
+	no_facts(&picture.source);
+	no_facts(&picture.result);
+	if (request.limits.milliseconds > 0)
+	{
+		uint32_t	limit = MIN(request.limits.milliseconds, UINT32_MAX / 2);
+
+		picture.deadline = start + limit * G_GINT64_CONSTANT(1000);
+		set_alarm(limit + GRACE_MS);
+	}
+	run(&picture, call, &answer);
+	if (request.limits.milliseconds > 0)
+		set_alarm(0);
+	answer.reply.microseconds = MIN(g_get_monotonic_time() - start, UINT32_MAX);
+	sent = send_answer(call, &picture, &answer);
+	g_free(answer.output);
+	vips_error_clear();
+	return sent;
+}
+
+bool
+img_say_ready(int socket, ImgOutcome outcome, const char *text)
+{
+	ImgReply	reply = {.magic = IMG_WIRE_MAGIC, .version = IMG_WIRE_VERSION, .outcome = outcome};
+	ImgPart		parts[2] = {{&reply, sizeof(reply)}, {text, strnlen(text, IMG_MAX_TEXT - 1)}};
+
+	no_facts(&reply.source);
+	no_facts(&reply.output);
+	reply.text_length = parts[1].length;
+	reply.started_at = now_realtime();
+	return img_send(socket, parts, 2, NULL, 0, 0) == 0;
+}

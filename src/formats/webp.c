@@ -1,0 +1,67 @@
+/*
+ * webp.c
+ *	  WebP, still and animated.
+ */
+#include <string.h>
+
+#include "plan/plan.h"
+#ifdef IMGAPI_EXECUTOR
+#include "executor/pipeline.h"
+#endif
+
+enum
+{
+	COMPRESSION, QUALITY, SLOTS
+};
+
+/* Positions in compressions[]. */
+enum
+{
+	LOSSY, LOSSLESS
+};
+
+static const ImgArgument lossy_members[] = {
+	{"quality", IMG_INTEGER, QUALITY, 1, 100, 75, .help = "1 to 100"},
+	{NULL}
+};
+
+static const ImgChoice compressions[] = {
+	{"lossy", lossy_members}, {"lossless"}, {NULL}
+};
+
+static const ImgArgument options[] = {
+	{"compression", IMG_CHOICE, COMPRESSION, .choices = compressions, .help = "lossy or lossless"},
+	{NULL}
+};
+
+#ifdef IMGAPI_EXECUTOR
+static bool
+sniff(const unsigned char *data, size_t length)
+{
+	return length >= 12 && memcmp(data, "RIFF", 4) == 0 && memcmp(data + 8, "WEBP", 4) == 0;
+}
+
+static bool
+save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
+{
+	return img_call_saver(picture, data, length,
+						  "Q", (int) options->value[QUALITY],
+						  "lossless", options->value[COMPRESSION] == LOSSLESS,
+						  NULL);
+}
+#endif
+
+const ImgFormat img_format_webp = {
+	.name = "webp",
+	.extensions = "webp",
+	.mime = "image/webp",
+	.can_animate = true,
+	.has_alpha = true,
+	.options = options,
+	.slots = SLOTS,
+	.can_save = true,
+	.sniff = IMG_EXECUTOR_ONLY(sniff),
+	.loader = "webpload_buffer",
+	.saver = "webpsave_buffer",
+	.save = IMG_EXECUTOR_ONLY(save),
+};
