@@ -71,7 +71,7 @@ img_library_start(bool verbose)
 	/* libvips searches its modules below this; it shall find none. */
 	setenv("VIPSHOME", "/nonexistent", 1);
 	/* No temporary files: what does not fit into memory is refused. */
-	setenv("VIPS_DISC_THRESHOLD", "1t", 1);
+	setenv("VIPS_DISC_THRESHOLD", "1024g", 1);
 	if (VIPS_INIT("imgapi-executor"))
 		return false;
 	limit_openmp();
