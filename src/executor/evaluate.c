@@ -102,12 +102,17 @@ compute(ImgPicture *picture, VipsImage *image, VipsRegion *region, unsigned char
 	return true;
 }
 
-/* Wraps pixels, which it then owns, into an image that is otherwise like. */
-static VipsImage *
-wrap(ImgPicture *picture, void *pixels, size_t size, VipsImage *like)
+/*
+ * A profile goes along until the colours have been converted; other metadata
+ * stay behind.  Whoever needs some takes them from the image that was loaded.
+ */
+VipsImage *
+img_wrap(ImgPicture *picture, void *pixels, int width, int height, VipsImage *like)
 {
-	VipsImage  *image = vips_image_new_from_memory(pixels, size, like->Xsize, like->Ysize,
-												   like->Bands, like->BandFmt);
+	VipsImage  *image = vips_image_new_from_memory(pixels, VIPS_IMAGE_SIZEOF_PEL(like) * width * height,
+												   width, height, like->Bands, like->BandFmt);
+	const void *profile;
+	size_t		length;
 
 	if (image == NULL)
 	{
@@ -119,13 +124,12 @@ wrap(ImgPicture *picture, void *pixels, size_t size, VipsImage *like)
 	image->Type = like->Type;
 	image->Xres = like->Xres;
 	image->Yres = like->Yres;
+	if (!picture->srgb && vips_image_get_typeof(like, VIPS_META_ICC_NAME) != 0 &&
+		vips_image_get_blob(like, VIPS_META_ICC_NAME, &profile, &length) == 0)
+		vips_image_set_blob_copy(image, VIPS_META_ICC_NAME, profile, length);
 	return image;
 }
 
-/*
- * Metadata stay behind.  Whoever needs some takes them from the image that was
- * loaded.
- */
 VipsImage *
 img_evaluate(ImgPicture *picture, VipsImage *image)
 {
@@ -136,8 +140,7 @@ img_evaluate(ImgPicture *picture, VipsImage *image)
 
 	if (pixels == NULL)
 	{
-		img_fail_picture(picture, IMG_LIMIT, IMG_STAGE_OPERATION,
-						 "the picture needs more memory than imgapi.executor_memory allows (%zu bytes at once)", size);
+		img_fail_memory(picture, size);
 		return NULL;
 	}
 	region = vips_region_new(image);
@@ -148,5 +151,5 @@ img_evaluate(ImgPicture *picture, VipsImage *image)
 		g_free(pixels);
 		return NULL;
 	}
-	return wrap(picture, pixels, size, image);
+	return img_wrap(picture, pixels, image->Xsize, image->Ysize, image);
 }

@@ -5,10 +5,10 @@
  * Runs in imgapi-executor.
  */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "executor/pipeline.h"
+#include "executor/decoder.h"
+#include "executor/exif.h"
 
 static void
 color_space_name(char *name, size_t size, VipsInterpretation interpretation)
@@ -20,90 +20,76 @@ color_space_name(char *name, size_t size, VipsInterpretation interpretation)
 	g_strlcpy(name, nick ? nick : "", size);
 }
 
-/* Sides as displayed; the image is as it lies in the file. */
+static void
+set_exif(ImgFacts *facts, const unsigned char *data, size_t length)
+{
+	ImgExif		exif;
+
+	img_exif_read(data, length, &exif);
+	facts->orientation = exif.orientation;
+	facts->lat = exif.lat;
+	facts->lng = exif.lng;
+	memcpy(facts->taken_at, exif.taken_at, sizeof(exif.taken_at));
+}
+
+/* Sides as displayed; so far they are as in the file. */
+static void
+turn_sides(ImgFacts *facts)
+{
+	uint32_t	width = facts->width;
+
+	if (facts->orientation <= 4)
+		return;
+	facts->width = facts->height;
+	facts->height = width;
+}
+
+/* "Exif\0\0" stands in front in some formats. */
+static void
+set_exif_of_image(ImgFacts *facts, VipsImage *image)
+{
+	const void *data;
+	size_t		length;
+
+	if (vips_image_get_typeof(image, VIPS_META_EXIF_NAME) == 0 ||
+		vips_image_get_blob(image, VIPS_META_EXIF_NAME, &data, &length) != 0)
+		return;
+	if (length > 6 && memcmp(data, "Exif\0", 6) == 0)
+		set_exif(facts, (const unsigned char *) data + 6, length - 6);
+	else
+		set_exif(facts, data, length);
+}
+
 void
 img_facts(ImgFacts *facts, VipsImage *image, int format)
 {
-	int			orientation = vips_image_get_orientation(image);
-	int			pages = vips_image_get_n_pages(image);
-	int			width = vips_image_get_width(image);
-	int			height = vips_image_get_page_height(image);
+	int			orientation;
 
-	memset(facts, 0, sizeof(*facts));
-	facts->format = format;
+	*facts = (ImgFacts) {.format = format, .orientation = 1, .lat = NAN, .lng = NAN};
 	facts->has_alpha = vips_image_hasalpha(image);
 	facts->has_icc = vips_image_get_typeof(image, VIPS_META_ICC_NAME) != 0;
+	facts->width = vips_image_get_width(image);
+	facts->height = vips_image_get_page_height(image);
+	facts->pages = vips_image_get_n_pages(image);
+	color_space_name(facts->color_space, sizeof(facts->color_space), image->Type);
+	set_exif_of_image(facts, image);
+	/* libvips knows more: TIFF has a tag of its own, and HEIF is upright */
+	orientation = vips_image_get_orientation(image);
 	facts->orientation = orientation >= 1 && orientation <= 8 ? orientation : 1;
-	facts->width = facts->orientation > 4 ? height : width;
-	facts->height = facts->orientation > 4 ? width : height;
-	facts->pages = pages;
-	facts->lat = NAN;
-	facts->lng = NAN;
-	color_space_name(facts->color_space, sizeof(facts->color_space),
-					 vips_image_get_interpretation(image));
-}
-
-static const char *
-exif_text(VipsImage *image, const char *field)
-{
-	const char *text;
-
-	if (!vips_image_get_typeof(image, field) || vips_image_get_string(image, field, &text))
-		return NULL;
-	return text;
-}
-
-/* "2024:05:01 12:00:00", and what libvips puts behind it */
-static void
-taken_at(ImgFacts *facts, const char *text)
-{
-	int			part[6];
-
-	if (text == NULL ||
-		sscanf(text, "%4d:%2d:%2d %2d:%2d:%2d", &part[0], &part[1], &part[2],
-			   &part[3], &part[4], &part[5]) != 6)
-		return;
-	if (!g_date_valid_dmy(CLAMP(part[2], 0, 31), CLAMP(part[1], 0, 12), CLAMP(part[0], 0, 9999)) ||
-		part[3] < 0 || part[3] > 23 || part[4] < 0 || part[4] > 59 || part[5] < 0 || part[5] > 59)
-		return;
-	snprintf(facts->taken_at, sizeof(facts->taken_at), "%04u-%02u-%02u %02u:%02u:%02u",
-			 part[0] % 10000u, part[1] % 100u, part[2] % 100u, part[3] % 100u, part[4] % 100u, part[5] % 100u);
-}
-
-/* "48/1 51/1 2400/100 …" and "N" become degrees; NaN if they make no sense */
-static double
-degrees(const char *text, const char *reference, char negative, double max)
-{
-	double		part[3];
-	double		result;
-
-	if (text == NULL || reference == NULL)
-		return NAN;
-	for (int i = 0; i < 3; i++)
-	{
-		long long	above;
-		long long	below;
-		int			used;
-
-		if (sscanf(text, " %lld/%lld%n", &above, &below, &used) != 2 || below == 0)
-			return NAN;
-		part[i] = (double) above / below;
-		text += used;
-	}
-	result = part[0] + part[1] / 60 + part[2] / 3600;
-	if (!(result >= 0 && result <= max))
-		return NAN;
-	return reference[0] == negative ? -result : result;
+	turn_sides(facts);
 }
 
 void
-img_facts_exif(ImgFacts *facts, VipsImage *image)
+img_facts_decoder(ImgFacts *facts, const ImgDecoder *decoder, int format)
 {
-	taken_at(facts, exif_text(image, "exif-ifd2-DateTimeOriginal"));
-	facts->lat = degrees(exif_text(image, "exif-ifd3-GPSLatitude"),
-						 exif_text(image, "exif-ifd3-GPSLatitudeRef"), 'S', 90);
-	facts->lng = degrees(exif_text(image, "exif-ifd3-GPSLongitude"),
-						 exif_text(image, "exif-ifd3-GPSLongitudeRef"), 'W', 180);
-	if (isnan(facts->lat) || isnan(facts->lng))
-		facts->lat = facts->lng = NAN;
+	*facts = (ImgFacts) {.format = format, .orientation = 1, .lat = NAN, .lng = NAN, .pages = 1};
+	facts->has_alpha = decoder->color_space != VIPS_INTERPRETATION_CMYK && decoder->bands % 2 == 0;
+	facts->has_icc = decoder->profile != NULL;
+	facts->width = decoder->width;
+	facts->height = decoder->height;
+	color_space_name(facts->color_space, sizeof(facts->color_space),
+					 decoder->stored ? decoder->stored : decoder->color_space);
+	if (decoder->exif != NULL)
+		set_exif(facts, decoder->exif, decoder->exif_length);
+	turn_sides(facts);
 }

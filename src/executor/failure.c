@@ -26,6 +26,13 @@ img_fail_picture(ImgPicture *picture, ImgOutcome outcome, ImgStage stage,
 	return false;
 }
 
+bool
+img_fail_memory(ImgPicture *picture, size_t bytes)
+{
+	return img_fail_picture(picture, IMG_LIMIT, IMG_STAGE_OPERATION,
+							"the picture needs more memory than imgapi.executor_memory allows (%zu bytes at once)", bytes);
+}
+
 /*
  * The line of libvips' error text that says most.  It collects a line for each
  * level; the first is the deepest, but for a codec that says nothing else than

@@ -4,7 +4,7 @@
  *
  * Runs in imgapi-executor.
  */
-#include "executor/pipeline.h"
+#include "executor/decoder.h"
 
 /* What each EXIF orientation asks for. */
 static const struct
@@ -51,6 +51,9 @@ img_replace_frame(ImgPicture *picture, int i, VipsImage *image)
 void
 img_free_frames(ImgPicture *picture)
 {
+	if (picture->decoder != NULL)
+		picture->decoder->close(picture->decoder);
+	picture->decoder = NULL;
 	for (int i = 0; i < picture->frames; i++)
 		g_object_unref(picture->frame[i]);
 	g_free(picture->frame);
@@ -65,8 +68,12 @@ compute_frames(ImgPicture *picture)
 {
 	for (int i = 0; i < picture->frames; i++)
 	{
-		VipsImage  *computed = img_evaluate(picture, picture->frame[i]);
+		VipsImage  *image = picture->frame[i];
+		VipsImage  *computed;
 
+		if (image->dtype == VIPS_IMAGE_SETBUF_FOREIGN)
+			continue;			/* lies in memory */
+		computed = img_evaluate(picture, image);
 		if (computed == NULL)
 			return false;
 		img_replace_frame(picture, i, computed);
@@ -104,23 +111,26 @@ turn_upright(ImgPicture *picture)
 }
 
 bool
-img_settle(ImgPicture *picture)
+img_compute(ImgPicture *picture)
 {
 	if (!img_to_srgb(picture))
 		return false;
-	if (!picture->settled && !compute_frames(picture))
-		return false;
-	return picture->orientation == 1 || turn_upright(picture);
+	return picture->settled || compute_frames(picture);
 }
 
-/* Where a box of the displayed picture lies in the picture as stored. */
-static ImgBox
-stored_box(const ImgPicture *picture, const ImgBox *box)
+bool
+img_settle(ImgPicture *picture)
+{
+	return img_compute(picture) && (picture->orientation == 1 || turn_upright(picture));
+}
+
+ImgBox
+img_stored_box(const ImgPicture *picture, int width, int height, const ImgBox *box)
 {
 	int			left = box->left;
 	int			top = box->top;
-	int			right = img_width(picture) - box->left - box->width;
-	int			bottom = img_height(picture) - box->top - box->height;
+	int			right = width - box->left - box->width;
+	int			bottom = height - box->top - box->height;
 
 	switch (picture->orientation)
 	{
@@ -146,7 +156,7 @@ stored_box(const ImgPicture *picture, const ImgBox *box)
 bool
 img_cut(ImgPicture *picture, const ImgBox *box)
 {
-	ImgBox		stored = stored_box(picture, box);
+	ImgBox		stored = img_stored_box(picture, img_width(picture), img_height(picture), box);
 
 	for (int i = 0; i < picture->frames; i++)
 	{

@@ -114,13 +114,13 @@ try_format(const ImgFormat *format, ImgFormatAbility *ability)
 		ability->can_save = 1;
 		back.data = data;
 		back.length = length;
-		if (img_open(&back) && img_load(&back) && img_scale(&back, SAMPLE_SIDE / 2, SAMPLE_SIDE / 2) &&
+		if (img_open(&back) && img_load(&back) && img_scale(&back, SAMPLE_SIDE / 2, SAMPLE_SIDE / 2, NULL) &&
 			img_settle(&back))
 			ability->can_load = 1;
 	}
 	img_free_frames(&picture);
 	img_free_frames(&back);
-	g_free(data);
+	free(data);
 	vips_error_clear();
 }
 
@@ -138,7 +138,7 @@ warm_vectors(void)
 	picture.frame = g_new0(VipsImage *, 1);
 	picture.frame[0] = sample();
 	picture.frames = picture.frame[0] != NULL ? 1 : 0;
-	if (picture.frames == 1 && img_scale(&picture, SAMPLE_SIDE / 5, SAMPLE_SIDE / 5))
+	if (picture.frames == 1 && img_scale(&picture, SAMPLE_SIDE / 5, SAMPLE_SIDE / 5, NULL))
 		img_settle(&picture);
 	img_free_frames(&picture);
 	vips_error_clear();

@@ -37,6 +37,7 @@ struct ImgPicture
 	const ImgFormat *output_format;
 	ImgStep		output;			/* options of output_format */
 
+	struct ImgDecoder *decoder;	/* where the format has one, until img_load() */
 	VipsImage **frame;
 	int			frames;
 	int			orientation;	/* EXIF: how the frames still must be turned */
@@ -67,6 +68,9 @@ typedef struct ImgBox
 extern bool img_fail_picture(ImgPicture *picture, ImgOutcome outcome, ImgStage stage,
 							 const char *format,...) G_GNUC_PRINTF(4, 5);
 
+/* The same when memory has run out. */
+extern bool img_fail_memory(ImgPicture *picture, size_t bytes);
+
 /* The same with the error of libvips; decoders and encoders are to blame as
  * the stage says. */
 extern bool img_fail_vips(ImgPicture *picture, ImgStage stage);
@@ -84,7 +88,6 @@ extern bool img_sniff_heif(const unsigned char *data, size_t length, bool avif);
 
 /* facts.c */
 extern void img_facts(ImgFacts *facts, VipsImage *image, int format);
-extern void img_facts_exif(ImgFacts *facts, VipsImage *image);
 
 /* frames.c */
 
@@ -100,11 +103,20 @@ extern void img_free_frames(ImgPicture *picture);
 /* Frames become as displayed, 8 bit, sRGB or grey, computed, in memory. */
 extern bool img_settle(ImgPicture *picture);
 
+/* The same, but not upright yet. */
+extern bool img_compute(ImgPicture *picture);
+
 /* Cuts a part out; the pixels need not be computed yet. */
 extern bool img_cut(ImgPicture *picture, const ImgBox *box);
 
+/* Where a box of the displayed picture, which is width × height, lies in the
+ * picture as stored. */
+extern ImgBox img_stored_box(const ImgPicture *picture, int width, int height, const ImgBox *box);
+
 /* scale.c */
-extern bool img_scale(ImgPicture *picture, int width, int height);
+
+/* Scales to width × height and keeps a part of that; NULL: all. */
+extern bool img_scale(ImgPicture *picture, int width, int height, const ImgBox *part);
 
 /* color.c */
 extern bool img_to_srgb(ImgPicture *picture);
@@ -118,6 +130,9 @@ extern bool img_profile_is_srgb(const unsigned char *data, size_t length);
 /* The pixels of an image, in memory; NULL after img_fail_picture(). */
 extern VipsImage *img_evaluate(ImgPicture *picture, VipsImage *image);
 
+/* An image of 8 bit pixels, which it owns, that is otherwise like another. */
+extern VipsImage *img_wrap(ImgPicture *picture, void *pixels, int width, int height, VipsImage *like);
+
 /* Watches the work that libvips does on an image by itself. */
 extern void img_watch(ImgPicture *picture, VipsImage *image);
 
@@ -130,6 +145,9 @@ extern bool img_save(ImgPicture *picture, void **data, size_t *length);
 /* What a format's save() writes: one image, a column of frames if there are
  * several.  NULL after img_fail_picture(); the caller unrefs it. */
 extern VipsImage *img_join_frames(ImgPicture *picture);
+
+/* Pixels per mm that the result says it has. */
+extern double img_resolution(const ImgPicture *picture);
 
 /* Calls a saver of libvips, "jpegsave_buffer", with options up to NULL. */
 extern bool img_call_saver(ImgPicture *picture, void **data, size_t *length, ...)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -23,7 +24,7 @@
 typedef struct Answer
 {
 	ImgReply	reply;
-	void	   *output;			/* g_free() */
+	void	   *output;			/* free() */
 	ImgFormatAbility ability[IMG_MAX_FORMATS];
 } Answer;
 
@@ -275,7 +276,7 @@ img_answer(const ImgCall *call)
 		set_alarm(0);
 	answer.reply.microseconds = MIN(g_get_monotonic_time() - start, UINT32_MAX);
 	sent = send_answer(call, &picture, &answer);
-	g_free(answer.output);
+	free(answer.output);
 	vips_error_clear();
 	return sent;
 }

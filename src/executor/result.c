@@ -12,8 +12,8 @@
 #define USUAL_DPI		72
 
 /* Pixels per mm of the result: what was asked for, or as in the source. */
-static double
-resolution(const ImgPicture *picture)
+double
+img_resolution(const ImgPicture *picture)
 {
 	double		dpi = picture->plan.metadata.value[IMG_METADATA_DPI];
 	double		source = picture->frame[0]->Xres;
@@ -52,7 +52,7 @@ img_join_frames(ImgPicture *picture)
 	VipsImage  *image;
 
 	if (picture->frames == 1)
-		vips_copy(picture->frame[0], &image, "xres", resolution(picture), "yres", resolution(picture), NULL);
+		vips_copy(picture->frame[0], &image, "xres", img_resolution(picture), "yres", img_resolution(picture), NULL);
 	else if (vips_arrayjoin(picture->frame, &joined, picture->frames, "across", 1, NULL) == 0)
 	{
 		vips_copy(joined, &image, NULL);

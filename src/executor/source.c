@@ -11,7 +11,7 @@
 #include <vips/vips.h>
 #include <vips/vector.h>
 
-#include "executor/pipeline.h"
+#include "executor/decoder.h"
 
 /* Pictures below this are faster without code that is compiled for each. */
 #define VECTOR_PIXELS	(250 * 1000)
@@ -19,7 +19,6 @@
 /* What loaders are asked for besides the file. */
 typedef struct LoadOptions
 {
-	int			shrink;			/* jpeg: decode at 1/shrink */
 	int			page;			/* first page */
 	int			pages;			/* -1: all */
 } LoadOptions;
@@ -47,8 +46,6 @@ call_loader(ImgPicture *picture, const LoadOptions *options)
 	}
 	g_object_set(loader, "buffer", blob, "access", VIPS_ACCESS_SEQUENTIAL,
 				 "fail_on", VIPS_FAIL_ON_ERROR, NULL);
-	if (options->shrink > 1)
-		g_object_set(loader, "shrink", options->shrink, NULL);
 	if (options->page > 0)
 		g_object_set(loader, "page", options->page, NULL);
 	if (options->pages != 1)
@@ -61,6 +58,14 @@ call_loader(ImgPicture *picture, const LoadOptions *options)
 	if (image == NULL)
 		img_fail_vips(picture, IMG_STAGE_HEADER);
 	return image;
+}
+
+static void
+set_frame(ImgPicture *picture, VipsImage *image)
+{
+	picture->frame = g_new(VipsImage *, 1);
+	picture->frame[0] = image;
+	picture->frames = 1;
 }
 
 static bool
@@ -127,19 +132,13 @@ stays_animated(const ImgPicture *picture)
 		picture->output_format->can_animate && picture->source.pages > 1;
 }
 
-/*
- * Reads the header: fills in source_format, source and frame[0], which is not
- * yet what img_load() makes of it.
- */
-bool
-img_open(ImgPicture *picture)
+/* The header, by libvips: an image that becomes frame[0]. */
+static bool
+open_by_libvips(ImgPicture *picture)
 {
-	LoadOptions options = {1, 0, 1};
-	VipsImage  *image;
+	LoadOptions options = {0, 1};
+	VipsImage  *image = call_loader(picture, &options);
 
-	if (!sniff(picture))
-		return false;
-	image = call_loader(picture, &options);
 	if (image == NULL)
 		return false;
 	options.page = primary_page(image);
@@ -150,11 +149,28 @@ img_open(ImgPicture *picture)
 		if (image == NULL)
 			return false;
 	}
-	picture->frame = g_new(VipsImage *, 1);
-	picture->frame[0] = image;
-	picture->frames = 1;
+	set_frame(picture, image);
 	img_facts(&picture->source, image, img_format_index(picture->source_format->name));
-	img_facts_exif(&picture->source, image);
+	return true;
+}
+
+/*
+ * Reads the header: fills in source_format, source, and the decoder or
+ * frame[0], of which img_load() makes what the plan needs.
+ */
+bool
+img_open(ImgPicture *picture)
+{
+	if (!sniff(picture))
+		return false;
+	if (picture->source_format->decoder != NULL)
+		picture->decoder = picture->source_format->decoder(picture);
+	if (picture->outcome != IMG_DONE)
+		return false;
+	if (picture->decoder != NULL)
+		img_facts_decoder(&picture->source, picture->decoder, img_format_index(picture->source_format->name));
+	else if (!open_by_libvips(picture))
+		return false;
 	picture->orientation = picture->source.orientation;
 	return check_limits(picture, 1);
 }
@@ -182,17 +198,6 @@ jpeg_shrink(const ImgPicture *picture)
 	return shrink;
 }
 
-static bool
-reload(ImgPicture *picture, const LoadOptions *options)
-{
-	VipsImage  *image = call_loader(picture, options);
-
-	if (image == NULL)
-		return false;
-	img_replace_frame(picture, 0, image);
-	return true;
-}
-
 /*
  * Takes an animation apart into its frames.  libvips hands them out as one
  * image, one below the other.
@@ -200,14 +205,17 @@ reload(ImgPicture *picture, const LoadOptions *options)
 static bool
 load_animation(ImgPicture *picture)
 {
-	LoadOptions options = {1, 0, -1};
+	LoadOptions options = {0, -1};
 	VipsImage  *column;
 	VipsImage  *pixels;
 	int			height;
 
-	if (!check_limits(picture, picture->source.pages) || !reload(picture, &options))
+	if (!check_limits(picture, picture->source.pages))
 		return false;
-	column = picture->frame[0];
+	column = call_loader(picture, &options);
+	if (column == NULL)
+		return false;
+	img_replace_frame(picture, 0, column);
 	height = vips_image_get_page_height(column);
 	img_watch(picture, column);
 	pixels = img_evaluate(picture, column);
@@ -224,23 +232,31 @@ load_animation(ImgPicture *picture)
 	return picture->frames > 0 || img_fail_vips(picture, IMG_STAGE_DECODE);
 }
 
+static bool
+load_by_decoder(ImgPicture *picture)
+{
+	int			shrink = strcmp(picture->source_format->name, "jpeg") == 0 ? jpeg_shrink(picture) : 1;
+	VipsImage  *image = img_decoder_image(picture->decoder, shrink);
+
+	if (image == NULL)
+		return false;
+	set_frame(picture, image);
+	return true;
+}
+
 /*
  * Frames that can be computed, at the smallest size that serves the plan.
  */
 bool
 img_load(ImgPicture *picture)
 {
-	LoadOptions options = {1, 0, 1};
-
 	vips_vector_set_enabled((double) picture->source.width * picture->source.height > VECTOR_PIXELS);
+	if (picture->decoder != NULL)
+		return load_by_decoder(picture);
 	if (stays_animated(picture))
 		return load_animation(picture);
 	if (picture->source.pages > 1)
 		picture->warnings |= IMG_WARNING_FIRST_FRAME;
-	if (strcmp(picture->source_format->name, "jpeg") == 0)
-		options.shrink = jpeg_shrink(picture);
-	if (options.shrink > 1 && !reload(picture, &options))
-		return false;
 	img_watch(picture, picture->frame[0]);
 	return true;
 }

@@ -6,7 +6,8 @@
 
 #include "plan/plan.h"
 #ifdef IMGAPI_EXECUTOR
-#include "executor/pipeline.h"
+#include "executor/decoder.h"
+#include "executor/encoder.h"
 #endif
 
 enum
@@ -30,6 +31,10 @@ sniff(const unsigned char *data, size_t length)
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
+	/* libvips has more to do for CMYK */
+	if (picture->frame[0]->Bands != 4)
+		return img_jpeg_encode(picture, picture->frame[0], options->value[QUALITY],
+							   options->value[PROGRESSIVE] != 0, data, length);
 	return img_call_saver(picture, data, length,
 						  "Q", (int) options->value[QUALITY],
 						  "interlace", options->value[PROGRESSIVE] != 0,
@@ -48,6 +53,7 @@ const ImgFormat img_format_jpeg = {
 	.slots = SLOTS,
 	.can_save = true,
 	.sniff = IMG_EXECUTOR_ONLY(sniff),
+	.decoder = IMG_EXECUTOR_ONLY(img_jpeg_decoder),
 	.loader = "jpegload_buffer",
 	.saver = "jpegsave_buffer",
 	.save = IMG_EXECUTOR_ONLY(save),

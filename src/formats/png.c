@@ -6,7 +6,7 @@
 
 #include "plan/plan.h"
 #ifdef IMGAPI_EXECUTOR
-#include "executor/pipeline.h"
+#include "executor/decoder.h"
 #endif
 
 enum
@@ -68,6 +68,7 @@ const ImgFormat img_format_png = {
 	.slots = SLOTS,
 	.can_save = true,
 	.sniff = IMG_EXECUTOR_ONLY(sniff),
+	.decoder = IMG_EXECUTOR_ONLY(img_png_decoder),
 	.loader = "pngload_buffer",
 	.saver = "pngsave_buffer",
 	.save = IMG_EXECUTOR_ONLY(save),

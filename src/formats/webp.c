@@ -6,7 +6,7 @@
 
 #include "plan/plan.h"
 #ifdef IMGAPI_EXECUTOR
-#include "executor/pipeline.h"
+#include "executor/encoder.h"
 #endif
 
 enum
@@ -44,6 +44,9 @@ sniff(const unsigned char *data, size_t length)
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
+	if (picture->frames == 1)
+		return img_webp_encode(picture, picture->frame[0], options->value[QUALITY],
+							   options->value[COMPRESSION] == LOSSLESS, data, length);
 	return img_call_saver(picture, data, length,
 						  "Q", (int) options->value[QUALITY],
 						  "lossless", options->value[COMPRESSION] == LOSSLESS,

@@ -224,18 +224,19 @@ find_attention(ImgPicture *picture, ImgBox *box)
 }
 
 static bool
-cut(ImgPicture *picture, const ImgStep *step, const Geometry *target)
+scale_and_cut(ImgPicture *picture, const ImgStep *step, const Geometry *target)
 {
 	ImgBox		box = {
-		.left = (img_width(picture) - target->width) / 2,
-		.top = (img_height(picture) - target->height) / 2,
+		.left = (target->scaled_width - target->width) / 2,
+		.top = (target->scaled_height - target->height) / 2,
 		.width = target->width,
 		.height = target->height
 	};
 
-	if (step->value[CROP] == CROP_SMART && !find_attention(picture, &box))
-		return false;
-	return img_cut(picture, &box);
+	if (step->value[CROP] != CROP_SMART)
+		return img_scale(picture, target->scaled_width, target->scaled_height, &box);
+	return img_scale(picture, target->scaled_width, target->scaled_height, NULL) &&
+		find_attention(picture, &box) && img_cut(picture, &box);
 }
 
 static bool
@@ -243,11 +244,12 @@ run(ImgPicture *picture, const ImgStep *step)
 {
 	Geometry	target = geometry(step, picture->source.width, picture->source.height);
 
-	if (!check_size(picture, &target) ||
-		!img_scale(picture, target.scaled_width, target.scaled_height))
+	if (!check_size(picture, &target))
 		return false;
 	if (target.width < target.scaled_width || target.height < target.scaled_height)
-		return cut(picture, step, &target);
+		return scale_and_cut(picture, step, &target);
+	if (!img_scale(picture, target.scaled_width, target.scaled_height, NULL))
+		return false;
 	if (target.width > target.scaled_width || target.height > target.scaled_height)
 		return img_put_on_canvas(picture, target.width, target.height, img_background_color(picture));
 	return true;

@@ -1,0 +1,21 @@
+/*
+ * encoder.h
+ *	  Writes pixels in memory through the libraries of their formats.
+ *
+ * As in decoder.h: libvips writes every format, but takes long to get ready.
+ * Results are released with free().
+ */
+#ifndef IMGAPI_EXECUTOR_ENCODER_H
+#define IMGAPI_EXECUTOR_ENCODER_H
+
+#include "executor/pipeline.h"
+
+/* Grey or RGB. */
+extern bool img_jpeg_encode(ImgPicture *picture, VipsImage *image, int quality, bool progressive,
+							void **data, size_t *length);
+
+/* Grey, RGB, with or without alpha. */
+extern bool img_webp_encode(ImgPicture *picture, VipsImage *image, int quality, bool lossless,
+							void **data, size_t *length);
+
+#endif							/* IMGAPI_EXECUTOR_ENCODER_H */

@@ -1,0 +1,111 @@
+/*
+ * jpeg_encode.c
+ *	  Writes JPEG from pixels in memory.
+ *
+ * Runs in imgapi-executor.
+ */
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jpeglib.h>
+
+#include "executor/encoder.h"
+
+#define MM_PER_INCH		25.4
+/* From this quality on colours keep the full resolution, as libvips has it. */
+#define FINE_QUALITY	90
+
+typedef struct JpegEncoder
+{
+	struct jpeg_compress_struct jpeg;
+	struct jpeg_error_mgr errors;
+	jmp_buf		failed;
+	ImgPicture *picture;
+	unsigned char *data;
+	unsigned long length;
+} JpegEncoder;
+
+static void
+give_up(j_common_ptr jpeg)
+{
+	JpegEncoder *e = jpeg->client_data;
+	char		text[JMSG_LENGTH_MAX];
+
+	jpeg->err->format_message(jpeg, text);
+	img_fail_picture(e->picture, IMG_FAILURE, IMG_STAGE_ENCODE, "the result cannot be written as jpeg: %s", text);
+	longjmp(e->failed, 1);
+}
+
+static void
+say_nothing(j_common_ptr jpeg)
+{
+}
+
+static void
+set_parameters(JpegEncoder *e, VipsImage *image, int quality, bool progressive)
+{
+	struct jpeg_compress_struct *jpeg = &e->jpeg;
+
+	jpeg->image_width = image->Xsize;
+	jpeg->image_height = image->Ysize;
+	jpeg->input_components = image->Bands;
+	jpeg->in_color_space = image->Bands == 1 ? JCS_GRAYSCALE : JCS_RGB;
+	jpeg_set_defaults(jpeg);
+	jpeg_set_quality(jpeg, quality, TRUE);
+	jpeg->optimize_coding = TRUE;
+	if (quality >= FINE_QUALITY)
+		jpeg->comp_info[0].h_samp_factor = jpeg->comp_info[0].v_samp_factor = 1;
+	if (progressive)
+		jpeg_simple_progression(jpeg);
+	jpeg->density_unit = 1;
+	jpeg->X_density = CLAMP(img_resolution(e->picture) * MM_PER_INCH + 0.5, 1, 65535);
+	jpeg->Y_density = CLAMP(img_resolution(e->picture) * MM_PER_INCH + 0.5, 1, 65535);
+}
+
+static void
+write_rows(JpegEncoder *e, VipsImage *image)
+{
+	jpeg_start_compress(&e->jpeg, TRUE);
+	while (e->jpeg.next_scanline < e->jpeg.image_height)
+	{
+		JSAMPROW	row = VIPS_IMAGE_ADDR(image, 0, e->jpeg.next_scanline);
+
+		if (img_stopped(e->picture))
+			longjmp(e->failed, 1);
+		jpeg_write_scanlines(&e->jpeg, &row, 1);
+	}
+	jpeg_finish_compress(&e->jpeg);
+}
+
+bool
+img_jpeg_encode(ImgPicture *picture, VipsImage *image, int quality, bool progressive,
+				void **data, size_t *length)
+{
+	JpegEncoder *e = g_new0(JpegEncoder, 1);
+	volatile bool done = false;
+
+	e->picture = picture;
+	e->jpeg.err = jpeg_std_error(&e->errors);
+	e->errors.error_exit = give_up;
+	e->errors.output_message = say_nothing;
+	e->jpeg.client_data = e;
+	if (setjmp(e->failed) == 0)
+	{
+		jpeg_create_compress(&e->jpeg);
+		jpeg_mem_dest(&e->jpeg, &e->data, &e->length);
+		set_parameters(e, image, quality, progressive);
+		write_rows(e, image);
+		done = true;
+	}
+	jpeg_destroy_compress(&e->jpeg);
+	if (done)
+	{
+		*data = e->data;
+		*length = e->length;
+	}
+	else
+		free(e->data);
+	g_free(e);
+	return done;
+}

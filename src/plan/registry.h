@@ -1,0 +1,165 @@
+/*
+ * registry.h
+ *	  What an operation and a format declare about themselves.
+ *
+ * One operation is one file in src/operations, one format is one file in
+ * src/formats.  Each declares its place in the edit contract, its arguments
+ * with types, ranges and defaults, and (in the executor only) the function
+ * that does the pixel work.  The same file is compiled twice: into imgapi.so,
+ * which validates, documents and compiles requests, and, with IMGAPI_EXECUTOR
+ * defined, into imgapi-executor, which runs them.  Nothing here depends on
+ * PostgreSQL or on libvips.
+ *
+ * A value of any type becomes numbers in the slots of a step:
+ *
+ *	IMG_BOOL		0 or 1
+ *	IMG_INTEGER		the number
+ *	IMG_REAL		the number
+ *	IMG_COLOR		0xRRGGBBAA
+ *	IMG_LENGTH		two slots: the number, then an ImgUnit
+ *	IMG_CHOICE		position in choices[]; the members of the chosen entry
+ *					have slots of their own
+ *	IMG_ANY			no slot: any JSON, understood by remote servers only
+ */
+#ifndef IMGAPI_REGISTRY_H
+#define IMGAPI_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define IMG_MAX_SLOTS	12
+
+typedef enum ImgType
+{
+	IMG_BOOL,
+	IMG_INTEGER,
+	IMG_REAL,
+	IMG_COLOR,
+	IMG_LENGTH,
+	IMG_CHOICE,
+	IMG_ANY
+} ImgType;
+
+typedef enum ImgUnit
+{
+	IMG_AUTO,					/* "auto", or not given */
+	IMG_PIXELS,
+	IMG_PERCENT
+} ImgUnit;
+
+typedef struct ImgArgument ImgArgument;
+typedef struct ImgStep ImgStep;
+
+/* One allowed word of an IMG_CHOICE. */
+typedef struct ImgChoice
+{
+	const char *name;			/* NULL ends a list */
+	const ImgArgument *members; /* keys of its object form {"type": name, …} */
+	const char *servers;		/* NULL: runs here; else needs a model, and
+								 * these server types have one */
+} ImgChoice;
+
+/*
+ * One key of an operation.  In JSON an IMG_CHOICE is its word, or an object
+ * with the key "type" and the members of that choice; the
+ * first choice is meant when "type" is left out.  Any other argument may have
+ * an object form of its own (members), as background.remove has.  null
+ * means: not given.
+ */
+struct ImgArgument
+{
+	const char *name;			/* NULL ends a list */
+	ImgType		type;
+	int			slot;			/* first slot in the step */
+	double		min;			/* numbers, and the number of a length */
+	double		max;
+	double		initial;		/* value when not given */
+	const ImgChoice *choices;	/* IMG_CHOICE */
+	const ImgArgument *members;
+	const char *servers;		/* as in ImgChoice, for any value but initial */
+	const char *help;			/* one line for the reference */
+	bool		percent_only;	/* IMG_LENGTH */
+};
+
+/* A rule over several arguments that a step breaks. */
+typedef struct ImgProblem
+{
+	const char *argument;		/* the key at fault */
+	char		message[160];	/* what was given and what is wrong */
+	char		hint[200];		/* what to write instead */
+} ImgProblem;
+
+/* What the executor hands to pixel functions; src/executor/pipeline.h */
+typedef struct ImgPicture ImgPicture;
+
+/*
+ * One group of the edit contract.  Steps run in the order in which
+ * operations stand in img_operations[], whatever order the JSON has.
+ */
+typedef struct ImgOperation
+{
+	const char *key;			/* "resizing" in {"resizing": {…}} */
+	const char *help;
+	const ImgArgument *arguments;	/* NULL: its value is not an object */
+	int			slots;			/* how many the arguments use */
+	const char *servers;		/* as in ImgChoice, for the whole group */
+	/* checks combinations and settles defaults that depend on each other;
+	 * NULL: none */
+	bool		(*check) (ImgStep *step, ImgProblem *problem);
+	/* executor only; NULL: nothing to do here.  False: see
+	 * img_fail_picture() in src/executor/pipeline.h */
+	bool		(*run) (ImgPicture *picture, const ImgStep *step);
+} ImgOperation;
+
+/*
+ * One picture format.  Its options are the keys of the object form of
+ * output.format.
+ */
+typedef struct ImgFormat
+{
+	const char *name;			/* "jpeg" */
+	const char *extensions;		/* "jpg jpeg jpe"; the first is the usual one */
+	const char *mime;
+	bool		can_animate;
+	bool		has_alpha;
+	bool		can_save;		/* false: read only */
+	const ImgArgument *options;
+	int			slots;
+	bool		(*check) (ImgStep *step, ImgProblem *problem);
+	/* executor only */
+	bool		(*sniff) (const unsigned char *data, size_t length);
+	/* reads it without libvips; src/executor/decoder.h */
+	struct ImgDecoder *(*decoder) (ImgPicture *picture);
+	const char *loader;			/* libvips operation "jpegload_buffer" */
+	const char *saver;			/* "jpegsave_buffer" */
+	bool		(*save) (ImgPicture *picture, const ImgStep *options,
+						 void **data, size_t *length);
+} ImgFormat;
+
+/* Names the executor half of a declaration. */
+#ifdef IMGAPI_EXECUTOR
+#define IMG_EXECUTOR_ONLY(x) (x)
+#else
+#define IMG_EXECUTOR_ONLY(x) NULL
+#endif
+
+extern const ImgOperation *const img_operations[];
+extern const int img_operation_count;
+extern const ImgFormat *const img_formats[];
+extern const int img_format_count;
+
+/* Bit of a slot in ImgStep.given. */
+#define IMG_GIVEN(slot)	((uint16_t) (1 << (slot)))
+
+extern int	img_operation_index(const char *key);
+extern int	img_format_index(const char *name);
+
+/* Sets every slot of the arguments (members of choices included) to its
+ * default. */
+extern void img_step_defaults(ImgStep *step, const ImgArgument *arguments);
+
+/* Whether every slot of the step holds a value its argument allows. */
+extern bool img_step_valid(const ImgStep *step, const ImgArgument *arguments);
+
+#endif							/* IMGAPI_REGISTRY_H */
