@@ -1,0 +1,313 @@
+----------------------------------------------------------------------- jobs --
+
+CREATE FUNCTION @extschema@.img_sees(owner regrole) RETURNS bool
+	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_sees(regrole) IS
+	'Whether the current user may see rows of that owner: its own; all for superusers and members of imgapi.admin_role.';
+
+CREATE VIEW @extschema@.img_job WITH (security_barrier) AS
+	SELECT l.id, l.task_id, l.kind,
+		CASE WHEN l.lease_owner IS NULL THEN 'ACCEPTED' ELSE 'PROCESSING' END::@extschema@.img_job_status AS status,
+		l.server, l.owner, l.request, l.priority, l.attempts, l.max_attempts,
+		l.created_at, l.started_at, NULL::timestamptz AS finished_at, l.run_after,
+		l.stage, l.error, l.error_code, NULL::text AS warning,
+		l.job_key, l.callback_url, l.source_table, l.source_key, l.source_column, l.target_column
+	FROM @extschema@.img_job_live l WHERE @extschema@.img_sees(l.owner)
+	UNION ALL
+	SELECT e.id, e.task_id, e.kind, e.status,
+		e.server, e.owner, e.request, e.priority, e.attempts, e.max_attempts,
+		e.created_at, e.started_at, e.finished_at, e.run_after,
+		e.stage, e.error, e.error_code, e.warning,
+		e.job_key, e.callback_url, e.source_table, e.source_key, e.source_column, e.target_column
+	FROM @extschema@.img_job_ended e WHERE @extschema@.img_sees(e.owner);
+COMMENT ON VIEW @extschema@.img_job IS 'One row a job. Users see their own.';
+COMMENT ON COLUMN @extschema@.img_job.id IS 'time-ordered UUID, as img_submit() returned it';
+COMMENT ON COLUMN @extschema@.img_job.task_id IS 'the same as a number';
+COMMENT ON COLUMN @extschema@.img_job.kind IS 'edit, operation or delete';
+COMMENT ON COLUMN @extschema@.img_job.status IS 'ACCEPTED, PROCESSING, DONE, ERROR or CANCELLED';
+COMMENT ON COLUMN @extschema@.img_job.server IS 'foreign server that does it; NULL: this database';
+COMMENT ON COLUMN @extschema@.img_job.owner IS 'role that submitted it and with whose rights it runs';
+COMMENT ON COLUMN @extschema@.img_job.request IS 'operations and output as submitted';
+COMMENT ON COLUMN @extschema@.img_job.priority IS 'lower runs first';
+COMMENT ON COLUMN @extschema@.img_job.attempts IS 'attempts begun';
+COMMENT ON COLUMN @extschema@.img_job.max_attempts IS 'attempts after which a transient failure is final';
+COMMENT ON COLUMN @extschema@.img_job.created_at IS 'when it was submitted';
+COMMENT ON COLUMN @extschema@.img_job.started_at IS 'when the last attempt began; once DONE, when an executor took it up';
+COMMENT ON COLUMN @extschema@.img_job.finished_at IS 'when it became DONE, ERROR or CANCELLED';
+COMMENT ON COLUMN @extschema@.img_job.run_after IS 'not before this time';
+COMMENT ON COLUMN @extschema@.img_job.stage IS 'where the last failure happened';
+COMMENT ON COLUMN @extschema@.img_job.error IS 'last failure; see img_job_error for all';
+COMMENT ON COLUMN @extschema@.img_job.error_code IS 'SQLSTATE of the last failure';
+COMMENT ON COLUMN @extschema@.img_job.warning IS 'what to know of a result that is not an error';
+COMMENT ON COLUMN @extschema@.img_job.job_key IS 'key against double submission';
+COMMENT ON COLUMN @extschema@.img_job.callback_url IS 'address told when the job ends';
+COMMENT ON COLUMN @extschema@.img_job.source_table IS 'table whose row holds the picture (triggers)';
+COMMENT ON COLUMN @extschema@.img_job.source_key IS 'primary key of that row, as a text array';
+COMMENT ON COLUMN @extschema@.img_job.source_column IS 'column of that row with the picture';
+COMMENT ON COLUMN @extschema@.img_job.target_column IS 'column of that row for the result';
+
+CREATE FUNCTION @extschema@.img_submit(input bytea, operations jsonb DEFAULT '{}', output jsonb DEFAULT NULL,
+	server name DEFAULT NULL, priority int DEFAULT 0, run_after timestamptz DEFAULT NULL,
+	max_attempts int DEFAULT NULL, callback_url text DEFAULT NULL, job_key text DEFAULT NULL) RETURNS uuid
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT AS 'MODULE_PATHNAME', 'img_submit';
+COMMENT ON FUNCTION @extschema@.img_submit(bytea, jsonb, jsonb, name, int, timestamptz, int, text, text) IS
+	'Queues an edit of a picture and returns the job''s id. It runs when the transaction has committed. Errors: 22023 with the JSON path, 0A000 for what needs a server, 54000 for a picture that is too large, 25006 in a read-only transaction.';
+
+CREATE FUNCTION @extschema@.img_submit(input text, operations jsonb DEFAULT '{}', output jsonb DEFAULT NULL,
+	server name DEFAULT NULL, priority int DEFAULT 0, run_after timestamptz DEFAULT NULL,
+	max_attempts int DEFAULT NULL, callback_url text DEFAULT NULL, job_key text DEFAULT NULL) RETURNS uuid
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT AS 'MODULE_PATHNAME', 'img_submit_text';
+COMMENT ON FUNCTION @extschema@.img_submit(text, jsonb, jsonb, name, int, timestamptz, int, text, text) IS
+	'As img_submit(bytea, …), for a picture named by a URL or a path. This version fetches none: error 0A000.';
+
+CREATE FUNCTION @extschema@.img_submit_keyed(new @extschema@.img_job_live, picture bytea) RETURNS uuid
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	present uuid;
+	waiting bool;
+BEGIN
+	INSERT INTO @extschema@.img_job_live AS l SELECT new.*
+	ON CONFLICT (owner, job_key) WHERE job_key IS NOT NULL DO UPDATE
+		SET request = CASE WHEN l.lease_owner IS NULL THEN excluded.request ELSE l.request END,
+			priority = CASE WHEN l.lease_owner IS NULL THEN excluded.priority ELSE l.priority END,
+			run_after = CASE WHEN l.lease_owner IS NULL THEN excluded.run_after ELSE l.run_after END,
+			callback_url = CASE WHEN l.lease_owner IS NULL THEN excluded.callback_url ELSE l.callback_url END,
+			max_attempts = CASE WHEN l.lease_owner IS NULL THEN excluded.max_attempts ELSE l.max_attempts END
+	RETURNING l.id, l.lease_owner IS NULL INTO present, waiting;
+	IF present = new.id THEN
+		PERFORM @extschema@.img_store_input(new.id, new.owner, picture);
+	ELSIF waiting THEN
+		UPDATE @extschema@.img_object o
+		SET data = picture, bytes = pg_catalog.octet_length(picture), sha256 = pg_catalog.sha256(picture)
+		WHERE o.job_id = present AND o.role = 'input';
+	END IF;
+	RETURN present;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_submit_keyed(@extschema@.img_job_live, bytea) IS
+	'Internal: img_submit() with a job_key. A job with the key that has not started takes the new request; one that has started stays as it is.';
+
+CREATE FUNCTION @extschema@.img_store_input(job uuid, owner regrole, picture bytea) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	present timestamptz := pg_catalog.clock_timestamp();
+	object uuid := @extschema@.img_new_id();
+BEGIN
+	INSERT INTO @extschema@.img_object (id, job_id, owner, role, storage, path, bytes, sha256, data, stored_at, expires_at)
+	VALUES (object, job, owner, 'input', 'database', object::text, pg_catalog.octet_length(picture),
+		pg_catalog.sha256(picture), picture, present,
+		present + pg_catalog.current_setting('imgapi.retention')::interval);
+END $$;
+COMMENT ON FUNCTION @extschema@.img_store_input(uuid, regrole, bytea) IS
+	'Internal: stores the picture of a new job in the database.';
+
+CREATE FUNCTION @extschema@.img_status(job uuid) RETURNS @extschema@.img_job_status
+LANGUAGE plpgsql STABLE STRICT
+AS $$
+DECLARE
+	found_status @extschema@.img_job_status;
+BEGIN
+	SELECT j.status INTO found_status FROM @extschema@.img_job j WHERE j.id = job;
+	IF NOT FOUND THEN
+		PERFORM @extschema@.img_no_such_job(job);
+	END IF;
+	RETURN found_status;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_status(uuid) IS
+	'State of a job. Error 02000 when there is no such job, or not one of yours.';
+
+CREATE FUNCTION @extschema@.img_no_such_job(job uuid) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+	RAISE EXCEPTION 'there is no job %', job
+		USING ERRCODE = '02000',
+			DETAIL = 'Jobs are visible to the role that submitted them, and are purged after imgapi.retention.',
+			HINT = 'SELECT id, status, created_at FROM img_job ORDER BY created_at DESC LIMIT 10;';
+END $$;
+COMMENT ON FUNCTION @extschema@.img_no_such_job(uuid) IS 'Internal: the error for an unknown job.';
+
+CREATE FUNCTION @extschema@.img_wait(job uuid, timeout interval DEFAULT '1 minute')
+	RETURNS @extschema@.img_job_status
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_wait(uuid, interval) IS
+	'Returns the state of a job as soon as it has ended, or when the time is over. Error 55000 in the transaction that submitted the job, which has to commit first; 02000 when there is no such job.';
+
+CREATE FUNCTION @extschema@.img_cancel(job uuid) RETURNS bool
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_cancel(uuid) IS
+	'Cancels a job that has not ended. False: too late. A result that a running job still makes is thrown away.';
+
+CREATE FUNCTION @extschema@.img_retry(job uuid) RETURNS bool
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_retry(uuid) IS
+	'Queues a job that ended as ERROR or CANCELLED again, with all its attempts. False: nothing to retry.';
+
+CREATE FUNCTION @extschema@.img_cancel_as(job uuid, who regrole) RETURNS bool
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	live @extschema@.img_job_live;
+BEGIN
+	SELECT l.* INTO live FROM @extschema@.img_job_live l
+	WHERE l.id = job AND @extschema@.img_sees_as(l.owner, who) FOR UPDATE;
+	IF NOT FOUND THEN
+		IF NOT EXISTS (SELECT FROM @extschema@.img_job_ended e
+				WHERE e.id = job AND @extschema@.img_sees_as(e.owner, who)) THEN
+			PERFORM @extschema@.img_no_such_job(job);
+		END IF;
+		RETURN false;
+	END IF;
+	PERFORM @extschema@.img_end(live, 'CANCELLED');
+	RETURN true;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_cancel_as(uuid, regrole) IS 'Internal: img_cancel() for that role.';
+
+CREATE FUNCTION @extschema@.img_retry_as(job uuid, who regrole) RETURNS bool
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	ended @extschema@.img_job_ended;
+	present timestamptz := pg_catalog.clock_timestamp();
+BEGIN
+	SELECT e.* INTO ended FROM @extschema@.img_job_ended e
+	WHERE e.id = job AND @extschema@.img_sees_as(e.owner, who) FOR UPDATE;
+	IF NOT FOUND THEN
+		IF NOT EXISTS (SELECT FROM @extschema@.img_job_live l
+				WHERE l.id = job AND @extschema@.img_sees_as(l.owner, who)) THEN
+			PERFORM @extschema@.img_no_such_job(job);
+		END IF;
+		RETURN false;
+	END IF;
+	IF ended.status = 'DONE' THEN
+		RETURN false;
+	END IF;
+	IF ended.source_table IS NULL AND NOT EXISTS (SELECT FROM @extschema@.img_object o
+			WHERE o.job_id = job AND o.role = 'input') THEN
+		RAISE EXCEPTION 'the picture of job % has been purged', job
+			USING ERRCODE = '02000',
+				HINT = 'Submit it again: SELECT img_submit(picture, operations) …';
+	END IF;
+	DELETE FROM @extschema@.img_job_ended e WHERE e.id = job;
+	INSERT INTO @extschema@.img_job_live (id, task_id, created_at, run_after, owner, kind, priority,
+		max_attempts, server, job_key, callback_url, source_table, source_column, source_key,
+		target_column, request)
+	VALUES (ended.id, ended.task_id, ended.created_at, present, ended.owner, ended.kind, ended.priority,
+		ended.max_attempts, ended.server, ended.job_key, ended.callback_url, ended.source_table,
+		ended.source_column, ended.source_key, ended.target_column, ended.request);
+	RETURN true;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_retry_as(uuid, regrole) IS 'Internal: img_retry() for that role.';
+
+CREATE FUNCTION @extschema@.img_sees_as(owner regrole, who regrole) RETURNS bool
+	LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_sees_as(regrole, regrole) IS 'Internal: img_sees() for that role.';
+
+CREATE FUNCTION @extschema@.img_output(job uuid, ordinal int DEFAULT 0) RETURNS bytea
+LANGUAGE plpgsql STABLE STRICT
+AS $$
+DECLARE
+	object @extschema@.img_object;
+	state @extschema@.img_job_status := @extschema@.img_status(job);
+	picture bytea;
+BEGIN
+	IF state IN ('ACCEPTED', 'PROCESSING') THEN
+		RAISE EXCEPTION 'job % is not ready: it is %', job, state
+			USING ERRCODE = '55000',
+				HINT = pg_catalog.format('SELECT img_wait(%L);', job);
+	ELSIF state IN ('ERROR', 'CANCELLED') THEN
+		RAISE EXCEPTION 'job % has no output: it ended as %', job, state
+			USING ERRCODE = '55000',
+				DETAIL = (SELECT j.error FROM @extschema@.img_job j WHERE j.id = job),
+				HINT = pg_catalog.format('SELECT img_retry(%L);', job);
+	END IF;
+	SELECT o.* INTO object FROM @extschema@.img_object o
+	WHERE o.job_id = job AND o.role = 'output' AND o.ordinal = img_output.ordinal;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'job % has no output %', job, ordinal
+			USING ERRCODE = '02000',
+				DETAIL = 'Outputs are numbered from 0 and are purged after imgapi.retention.';
+	END IF;
+	IF object.storage = 'database' THEN
+		RETURN object.data;
+	END IF;
+	picture := @extschema@.img_read_row(job);
+	IF picture IS NULL THEN
+		RAISE EXCEPTION 'the row that held the output of job % is gone', job USING ERRCODE = '02000';
+	END IF;
+	RETURN picture;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_output(uuid, int) IS
+	'The result of a job. Error 55000 when it is not ready or failed, 02000 when there is none (any more).';
+
+CREATE FUNCTION @extschema@.img_read_row(job uuid) RETURNS bytea
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	j @extschema@.img_job;
+	condition text;
+	picture bytea;
+BEGIN
+	SELECT * INTO j FROM @extschema@.img_job v WHERE v.id = job;
+	SELECT pg_catalog.string_agg(pg_catalog.format('t.%I = %L', a.attname, (j.source_key::text[])[k.place]), ' AND ')
+	INTO condition
+	FROM pg_catalog.pg_index i
+		CROSS JOIN LATERAL pg_catalog.unnest(i.indkey) WITH ORDINALITY k (attnum, place)
+		JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+	WHERE i.indrelid = j.source_table AND i.indisprimary;
+	EXECUTE pg_catalog.format('SELECT t.%I FROM %s t WHERE %s', j.target_column, j.source_table, condition)
+		INTO picture;
+	RETURN picture;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_read_row(uuid) IS
+	'Internal: the result that a trigger job has written to its row; NULL when the row is gone.';
+
+CREATE FUNCTION @extschema@.img_result(job uuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE STRICT
+AS $$
+DECLARE
+	j @extschema@.img_job;
+	inputs jsonb;
+	outputs jsonb;
+BEGIN
+	SELECT * INTO j FROM @extschema@.img_job v WHERE v.id = job;
+	IF NOT FOUND THEN
+		PERFORM @extschema@.img_no_such_job(job);
+	END IF;
+	SELECT pg_catalog.jsonb_agg(@extschema@.img_object_document(o) ORDER BY o.ordinal) FILTER (WHERE o.role = 'input'),
+		pg_catalog.jsonb_agg(@extschema@.img_object_document(o) ORDER BY o.ordinal) FILTER (WHERE o.role = 'output')
+	INTO inputs, outputs
+	FROM @extschema@.img_object o WHERE o.job_id = job;
+	RETURN pg_catalog.jsonb_build_object(
+		'id', j.task_id,
+		'job_id', j.id,
+		'status', j.status,
+		'created_at', j.created_at,
+		'request', j.request,
+		'errors', CASE WHEN j.status = 'ERROR' THEN
+			COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+				'error', e.error, 'created_at', e.created_at, 'input_object', inputs -> 0) ORDER BY e.created_at)
+			FROM @extschema@.img_job_error e WHERE e.job_id = job), '[]')
+			ELSE '[]' END,
+		'result', CASE WHEN j.status = 'DONE' THEN
+			pg_catalog.jsonb_build_object('input_object', inputs -> 0, 'output_object', outputs -> 0)
+			|| CASE WHEN pg_catalog.jsonb_array_length(outputs) > 1
+				THEN pg_catalog.jsonb_build_object('output_objects', outputs) ELSE '{}' END
+			ELSE '{}' END);
+END $$;
+COMMENT ON FUNCTION @extschema@.img_result(uuid) IS
+	'What became of a job, as the edit contract words it: id, status, created_at, request, errors, result {input_object, output_object}.';
+
+CREATE FUNCTION @extschema@.img_object_document(o @extschema@.img_object) RETURNS jsonb
+LANGUAGE sql STABLE
+AS $$
+	SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+		'ext', o.ext, 'mps', o.mps, 'mime', o.mime, 'format', o.format,
+		'width', o.width, 'height', o.height, 'bytes', o.bytes,
+		'object_key', CASE WHEN o.role = 'output' THEN o.path END,
+		'object_uri', CASE WHEN o.role = 'output' AND o.storage <> 'row' THEN 'storage://' || o.storage || '/' || o.path END))
+$$;
+COMMENT ON FUNCTION @extschema@.img_object_document(@extschema@.img_object) IS
+	'Internal: input_object and output_object of img_result().';
+

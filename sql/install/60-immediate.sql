@@ -1,0 +1,30 @@
+----------------------------------------------------- right now, no job row --
+
+CREATE FUNCTION @extschema@.img_info(image bytea) RETURNS @extschema@.img_metadata
+	LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_info(bytea) IS
+	'Facts of a picture from its header; decodes no pixel. Errors: 22000 when it is broken, 0A000 for a format that may not be read.';
+
+CREATE FUNCTION @extschema@.img_edit(image bytea, operations jsonb DEFAULT '{}', output jsonb DEFAULT NULL) RETURNS bytea
+	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL SAFE COST 100000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_edit(bytea, jsonb, jsonb) IS
+	'Edits a picture in this session and returns the result; NULL for NULL. Errors: 22023 with the JSON path, 22000 for a broken picture, 0A000 for what cannot be done here, 54000 beyond a limit.';
+
+CREATE FUNCTION @extschema@.img_thumbnail(image bytea, width int, height int DEFAULT NULL,
+	fit text DEFAULT 'bounds', format text DEFAULT NULL) RETURNS bytea
+	LANGUAGE sql STABLE CALLED ON NULL INPUT PARALLEL SAFE COST 100000
+AS $$
+	SELECT @extschema@.img_edit(image,
+		pg_catalog.jsonb_build_object('resizing', pg_catalog.jsonb_strip_nulls(
+			pg_catalog.jsonb_build_object('width', width, 'height', height, 'fit', fit))),
+		CASE WHEN format IS NOT NULL THEN pg_catalog.jsonb_build_object('format', format) END)
+$$;
+COMMENT ON FUNCTION @extschema@.img_thumbnail(bytea, int, int, text, text) IS
+	'Short form of img_edit(): resizes to width × height pixels (one of them may be NULL), in the format of the source unless another is named.';
+
+CREATE FUNCTION @extschema@.img_formats()
+RETURNS TABLE (format text, ext text[], mime text, can_load bool, can_save bool, animated bool, allowed bool)
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'img_formats_list';
+COMMENT ON FUNCTION @extschema@.img_formats() IS
+	'What this build of the executor reads and writes, and what imgapi.formats allows.';
+

@@ -1,0 +1,43 @@
+------------------------------------------------------------------ retention --
+
+CREATE FUNCTION @extschema@.img_purge(batch_size int DEFAULT 1000) RETURNS @extschema@.img_purged
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	present timestamptz := pg_catalog.clock_timestamp();
+	purged @extschema@.img_purged;
+BEGIN
+	IF batch_size IS NULL OR batch_size < 1 THEN
+		RAISE EXCEPTION 'batch_size must be at least 1'
+			USING ERRCODE = '22023', HINT = 'SELECT img_purge(1000);';
+	END IF;
+	purged.links := 0;
+
+	-- The input of a job that still waits is kept whatever its age.
+	WITH old AS MATERIALIZED (
+		SELECT o.id FROM @extschema@.img_object o
+		WHERE o.expires_at <= present
+			AND NOT EXISTS (SELECT FROM @extschema@.img_job_live l WHERE l.id = o.job_id)
+		ORDER BY o.expires_at LIMIT batch_size FOR UPDATE SKIP LOCKED
+	), gone AS (
+		DELETE FROM @extschema@.img_object o USING old WHERE o.id = old.id
+		RETURNING CASE WHEN o.storage = 'database' THEN o.bytes ELSE 0 END AS bytes
+	)
+	SELECT pg_catalog.count(*), COALESCE(pg_catalog.sum(gone.bytes), 0) INTO purged.objects, purged.bytes FROM gone;
+
+	WITH old AS MATERIALIZED (
+		SELECT e.id FROM @extschema@.img_job_ended e
+		WHERE e.expires_at <= present
+		ORDER BY e.expires_at LIMIT batch_size FOR UPDATE SKIP LOCKED
+	), gone AS (
+		DELETE FROM @extschema@.img_job_ended e USING old WHERE e.id = old.id
+		RETURNING e.id
+	), errors AS (
+		DELETE FROM @extschema@.img_job_error x USING old WHERE x.job_id = old.id
+	)
+	SELECT pg_catalog.count(*) INTO purged.jobs FROM gone;
+	RETURN purged;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_purge(int) IS
+	'Removes what has expired: up to batch_size pictures and up to batch_size ended jobs with their errors. The worker calls it every minute unless imgapi.auto_purge is off.';
+

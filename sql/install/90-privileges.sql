@@ -1,0 +1,55 @@
+----------------------------------------------------------------- privileges --
+-- Nothing that costs or reaches out is open to PUBLIC: img_grant() opens it to
+-- a role. What only reads one's own rows is open.
+
+ALTER TABLE @extschema@.img_job_error ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner ON @extschema@.img_job_error FOR SELECT USING (@extschema@.img_sees(owner));
+ALTER TABLE @extschema@.img_object ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner ON @extschema@.img_object FOR SELECT USING (@extschema@.img_sees(owner));
+ALTER TABLE @extschema@.img_job_live ENABLE ROW LEVEL SECURITY;
+ALTER TABLE @extschema@.img_job_ended ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT ON @extschema@.img_job, @extschema@.img_job_error, @extschema@.img_object,
+	@extschema@.img_worker, @extschema@.img_stats TO PUBLIC;
+
+CREATE FUNCTION @extschema@.img_grant(role regrole) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN
+		SELECT p.oid FROM pg_catalog.pg_proc p
+		WHERE p.pronamespace = '@extschema@'::regnamespace
+			AND p.proname IN ('img_info', 'img_edit', 'img_thumbnail', 'img_submit', 'img_retry', 'img_on_upload')
+	LOOP
+		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', f, role);
+	END LOOP;
+	EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
+END $$;
+COMMENT ON FUNCTION @extschema@.img_grant(regrole) IS
+	'Lets a role edit pictures and submit jobs: EXECUTE on img_info, img_edit, img_thumbnail, img_submit, img_retry and img_on_upload.';
+
+DO $$
+DECLARE
+	f record;
+BEGIN
+	FOR f IN
+		SELECT p.oid::regprocedure AS name, p.proname, l.lanname
+		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+		WHERE p.pronamespace = '@extschema@'::regnamespace AND p.proname LIKE 'img\_%'
+	LOOP
+		-- An operator found on somebody's search_path must not run with our rights.
+		-- img_thumbnail() has none, and is inlined as long as nothing is set.
+		IF f.lanname <> 'c' AND f.proname <> 'img_thumbnail' THEN
+			EXECUTE pg_catalog.format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', f.name);
+		END IF;
+		IF f.proname NOT IN ('img_status', 'img_wait', 'img_cancel', 'img_output', 'img_result',
+				'img_formats', 'img_operations_contract', 'img_sees', 'img_worker_list',
+				'img_no_such_job', 'img_read_row', 'img_object_document') THEN
+			EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.name);
+		END IF;
+	END LOOP;
+END $$;
+
+SELECT @extschema@.img_start_worker();

@@ -1,0 +1,44 @@
+/*
+ * answer.h
+ *	  What an executor answered, checked and understood.
+ */
+#ifndef IMGAPI_ANSWER_H
+#define IMGAPI_ANSWER_H
+
+#include "access/tupdesc.h"
+#include "protocol/wire.h"
+
+typedef struct ImgAnswer
+{
+	ImgReply	reply;
+	char	   *text;			/* error message, printable; palloc'd */
+	bytea	   *output;			/* palloc'd; NULL: none */
+} ImgAnswer;
+
+/*
+ * Takes a packet apart and fetches the output from the memfd if it lies there.
+ * False: the packet is not a proper answer to request id, so its sender cannot
+ * be trusted with anything more.  Allocates in the current memory context.
+ */
+extern bool img_read_answer(const char *packet, size_t length, uint64 id, int memfd, ImgAnswer *answer);
+
+/* Largest output that is taken from an executor. */
+#define IMG_MAX_OUTPUT	((uint64) 900 * 1024 * 1024)
+
+/* SQLSTATE of an outcome, and what may help (NULL: nothing to say). */
+extern int	img_outcome_sqlstate(ImgOutcome outcome);
+extern const char *img_outcome_hint(const ImgReply *reply);
+
+/* "header", "decode" …: img_job.stage */
+extern const char *img_stage_name(ImgStage stage);
+
+/* Raises what went wrong, or a WARNING for what a user should know. */
+extern void img_report_answer(const ImgAnswer *answer);
+
+/* NULL or the text of a warning. */
+extern const char *img_warning_text(uint32_t warnings);
+
+/* The facts as a value of type img_metadata; bytes is the length of the file. */
+extern Datum img_facts_datum(const ImgFacts *facts, uint64 bytes);
+
+#endif							/* IMGAPI_ANSWER_H */

@@ -1,0 +1,450 @@
+/*
+ * dispatcher.c
+ *	  The worker of one database: claims jobs, feeds executors, settles.
+ *
+ * A background worker started by the launcher.  The loop sleeps on one set of
+ * events: its latch (a submitter has committed, a shutdown, a reload), the
+ * death of the postmaster, and an epoll descriptor that stands for all
+ * executors.  Everything that happens later by itself (a scheduled job, a
+ * lease, a deadline) is a timeout of that sleep.
+ *
+ * An error in a transaction is logged and kept in img_worker.last_error; what
+ * no executor has goes back to the queue, and the loop goes on.  It leaves when
+ * the extension is gone.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "extension/dispatcher.h"
+#include "extension/home.h"
+#include "extension/imgapi.h"
+#include "extension/settings.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* The longest sleep: something may be due that nobody told us about. */
+#define IDLE_MS			5000
+#define PURGE_MS		60000
+#define ERROR_MS		1000
+
+ImgDispatcher img_dispatcher;
+bool		img_writing_result = false;
+
+static bool connected = false;
+static TimestampTz heartbeat_at;
+static TimestampTz purge_at;
+static TimestampTz rest_until;	/* after an error */
+
+static ImgStatement rescue = {
+	"SELECT $S.img_rescue($1)", 1, {TEXTOID}
+};
+static ImgStatement heartbeat = {
+	"SELECT $S.img_heartbeat($1, $2, '" IMG_LEASE "')", 2, {TEXTOID, UUIDARRAYOID}
+};
+static ImgStatement release = {
+	"SELECT $S.img_release($1, $2)", 2, {TEXTOID, UUIDARRAYOID}
+};
+static ImgStatement purge = {
+	"SELECT p.objects, p.jobs FROM $S.img_purge(1000) p", 0, {0}
+};
+
+/*
+ * Between transactions a shutdown is a flag, so that jobs can be given back;
+ * within one it interrupts, whatever a user's trigger is doing.
+ */
+static void
+handle_sigterm(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	ShutdownRequestPending = true;
+	if (IsTransactionState())
+	{
+		InterruptPending = true;
+		ProcDiePending = true;
+	}
+	SetLatch(MyLatch);
+	errno = save_errno;
+}
+
+static void
+leave(int code, Datum arg)
+{
+	ImgSlot    *slot = img_dispatcher.slot;
+	Latch	   *launcher;
+
+	img_stations_end();
+	LWLockAcquire(img_shared->lock, LW_EXCLUSIVE);
+	slot->pid = 0;
+	slot->latch = NULL;
+	slot->status.state = IMG_WORKER_NONE;
+	if (!connected || img_dispatcher.gone)
+		slot->database = InvalidOid;
+	else
+	{
+		slot->wanted = true;
+		slot->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_MS);
+	}
+	launcher = img_shared->launcher_latch;
+	LWLockRelease(img_shared->lock);
+	ConditionVariableBroadcast(&slot->ended);
+	if (launcher != NULL)
+		SetLatch(launcher);
+}
+
+/* Takes the slot; false: there is a dispatcher already. */
+static bool
+take_slot(Oid database)
+{
+	ImgSlot    *slot = img_slot(database, true);
+	bool		taken;
+
+	if (slot == NULL)
+		return false;
+	LWLockAcquire(img_shared->lock, LW_EXCLUSIVE);
+	taken = slot->pid == 0;
+	if (taken)
+	{
+		slot->pid = MyProcPid;
+		memset(&slot->status, 0, sizeof(slot->status));
+		slot->status.state = IMG_WORKER_STARTING;
+		slot->status.started_at = GetCurrentTimestamp();
+		pg_atomic_write_u64(&slot->next_due, (uint64) DT_NOEND);
+		slot->latch = MyLatch;
+	}
+	LWLockRelease(img_shared->lock);
+	img_dispatcher.slot = slot;
+	return taken;
+}
+
+/* Runs one of our statements in a transaction of its own. */
+static uint64
+run(ImgStatement *statement, Datum *values, int64 *first)
+{
+	uint64		rows = 0;
+
+	StartTransactionCommand();
+	img_dispatcher.gone = img_home_of_extension() == NULL;
+	if (!img_dispatcher.gone)
+	{
+		bool		isnull;
+
+		SPI_connect();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		img_execute(statement, values, NULL);
+		rows = SPI_processed;
+		if (first != NULL && rows > 0)
+			*first = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		PopActiveSnapshot();
+		SPI_finish();
+	}
+	CommitTransactionCommand();
+	return rows;
+}
+
+static void
+rescue_jobs(void)
+{
+	Datum		values[] = {CStringGetTextDatum(img_dispatcher.name)};
+	int64		rescued = 0;
+
+	run(&rescue, values, &rescued);
+	if (rescued > 0)
+	{
+		ereport(LOG, (errmsg("jobs of dead workers wait again: " INT64_FORMAT, rescued)));
+		img_dispatcher.look = true;
+	}
+}
+
+static int
+add_ids(Datum *ids, int n, dlist_head *list)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, list)
+		ids[n++] = UUIDPGetDatum(&dlist_container(ImgJob, node, iter.cur)->id);
+	return n;
+}
+
+/* Ids of the jobs in hand, or of those that no executor has, as uuid[]. */
+static Datum
+job_ids(bool all)
+{
+	Datum	   *ids = palloc((img_dispatcher.nclaimed + img_dispatcher.nsent + img_dispatcher.nended) * sizeof(Datum));
+	int			n = add_ids(ids, 0, &img_dispatcher.claimed);
+
+	if (all)
+	{
+		n = add_ids(ids, n, &img_dispatcher.ended);
+		for (int i = 0; i < img_dispatcher.stations; i++)
+			for (int j = 0; j < img_dispatcher.station[i].queued; j++)
+				ids[n++] = UUIDPGetDatum(&img_dispatcher.station[i].queue[j]->id);
+	}
+	return PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+static void
+renew_leases(void)
+{
+	Datum		values[2] = {CStringGetTextDatum(img_dispatcher.name), job_ids(true)};
+
+	if (img_dispatcher.nclaimed + img_dispatcher.nsent + img_dispatcher.nended > 0)
+		run(&heartbeat, values, NULL);
+}
+
+/*
+ * Gives jobs back to the queue, at no cost to them: before leaving all of
+ * them, after an error those that no executor has (the error may have undone
+ * their claim).
+ */
+static void
+give_back(bool all)
+{
+	Datum		values[2] = {CStringGetTextDatum(img_dispatcher.name), job_ids(all)};
+
+	run(&release, values, NULL);
+	while (img_dispatcher.nclaimed > 0)
+	{
+		ImgJob	   *job = dlist_container(ImgJob, node, dlist_pop_head_node(&img_dispatcher.claimed));
+
+		img_dispatcher.nclaimed--;
+		MemoryContextDelete(job->context);
+	}
+	img_dispatcher.look = true;
+}
+
+/* One batch a turn, so that jobs go on meanwhile. */
+static void
+purge_expired(TimestampTz now)
+{
+	int64		objects = 0;
+
+	run(&purge, NULL, &objects);
+	purge_at = TimestampTzPlusMilliseconds(now, objects >= 1000 ? 0 : PURGE_MS);
+}
+
+/* What happens by the clock; ms until the next. */
+static long
+tend_clock(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (heartbeat_at <= now)
+	{
+		heartbeat_at = TimestampTzPlusMilliseconds(now, IMG_HEARTBEAT_MS);
+		renew_leases();
+		rescue_jobs();
+	}
+	if (imgapi_auto_purge && purge_at <= now)
+		purge_expired(now);
+	return Min(TimestampDifferenceMilliseconds(now, heartbeat_at),
+			   imgapi_auto_purge ? TimestampDifferenceMilliseconds(now, purge_at) : IDLE_MS);
+}
+
+static uint32
+wait_event(void)
+{
+	static uint32 cached = 0;
+
+	return img_wait_event(&cached, "ImgapiDispatcher");
+}
+
+static void
+show_state(void)
+{
+	ImgWorkerStatus *status = &img_dispatcher.slot->status;
+	int			inflight = img_dispatcher.nclaimed + img_dispatcher.nsent + img_dispatcher.nended;
+	ImgWorkerState state = inflight > 0 ? IMG_WORKER_WORKING : IMG_WORKER_IDLE;
+
+	status->inflight = inflight;
+	if (state != status->state)
+		pgstat_report_activity(state == IMG_WORKER_IDLE ? STATE_IDLE : STATE_RUNNING,
+							   state == IMG_WORKER_IDLE ? NULL : "imgapi: working on jobs");
+	status->state = state;
+}
+
+/* Everything that can be done now; ms to sleep. */
+static long
+turn(void)
+{
+	long		wait = IDLE_MS;
+	TimestampTz due;
+
+	img_stations_receive();
+	wait = Min(wait, img_stations_tend());
+	img_claim_and_send();
+	if (img_settle_in() == 0)
+	{
+		img_settle();
+		/* Their places are free, and the next may be there. */
+		img_claim_and_send();
+	}
+	wait = Min(wait, tend_clock());
+	wait = Min(wait, img_settle_in());
+	due = (TimestampTz) pg_atomic_read_u64(&img_dispatcher.slot->next_due);
+	if (due != DT_NOEND)
+		wait = Min(wait, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due));
+	return wait;
+}
+
+/* turn(), surviving errors. */
+static long
+guarded_turn(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile long wait = 0;
+	volatile bool failed = false;
+
+	PG_TRY();
+	{
+		wait = turn();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+		strlcpy(img_dispatcher.slot->status.last_error, error->message, sizeof(img_dispatcher.slot->status.last_error));
+		img_writing_result = false;
+		img_settle_failed(error->message);
+		img_stations_take_back();
+		rest_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_MS);
+		failed = true;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	if (failed)
+		give_back(false);
+	return wait;
+}
+
+static void
+start(Oid database)
+{
+	pqsignal(SIGTERM, handle_sigterm);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	if (!take_slot(database))
+		proc_exit(0);
+	before_shmem_exit(leave, 0);
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	connected = true;
+
+	StartTransactionCommand();
+	img_dispatcher.gone = img_home_of_extension() == NULL ||
+		!img_database_is_served(get_database_name(database));
+	CommitTransactionCommand();
+	if (img_dispatcher.gone)
+		proc_exit(0);
+
+	pgstat_report_appname("imgapi dispatcher");
+	/* Claims need not be waited for; settling is, by ForceSyncCommit(). */
+	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
+	/* Nobody's lock on a table may stop the queue. */
+	SetConfigOption("lock_timeout", "200ms", PGC_USERSET, PGC_S_OVERRIDE);
+	SetConfigOption("idle_in_transaction_session_timeout", "0", PGC_USERSET, PGC_S_OVERRIDE);
+	snprintf(img_dispatcher.name, sizeof(img_dispatcher.name), "home/%d/" INT64_FORMAT,
+			 MyProcPid, (int64) GetCurrentTimestamp());
+	dlist_init(&img_dispatcher.claimed);
+	dlist_init(&img_dispatcher.ended);
+	img_dispatcher.look = true;
+	img_dispatcher.job_ms = 10;
+	heartbeat_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), IMG_HEARTBEAT_MS);
+}
+
+static WaitEventSet *
+make_events(void)
+{
+	WaitEventSet *events;
+
+#if PG_VERSION_NUM >= 170000
+	events = CreateWaitEventSet(NULL, 3);
+#else
+	events = CreateWaitEventSet(TopMemoryContext, 3);
+#endif
+	AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(events, WL_SOCKET_READABLE, img_dispatcher.epoll, NULL, NULL);
+	return events;
+}
+
+/* Sleeps; takes note of why it woke. */
+static void
+sleep_until_something(WaitEventSet *events, long wait)
+{
+	WaitEvent	event;
+	bool		timeout;
+
+	timeout = WaitEventSetWait(events, Max(wait, 0), &event, 1, wait_event()) == 0;
+	if (!timeout && event.events == WL_LATCH_SET)
+	{
+		ResetLatch(MyLatch);
+		img_dispatcher.look = true;
+		/* Jobs may have been cancelled: whoever waits for them looks. */
+		ConditionVariableBroadcast(&img_dispatcher.slot->ended);
+	}
+	if (timeout)
+		img_dispatcher.look = true;
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+void
+img_dispatcher_main(Datum arg)
+{
+	WaitEventSet *events;
+	MemoryContext loop;
+
+	start(DatumGetObjectId(arg));
+	img_stations_start();
+	events = make_events();
+	loop = AllocSetContextCreate(TopMemoryContext, "imgapi dispatcher", ALLOCSET_DEFAULT_SIZES);
+	rescue_jobs();
+
+	while (!ShutdownRequestPending && !img_dispatcher.gone)
+	{
+		long		wait;
+
+		MemoryContextSwitchTo(loop);
+		MemoryContextReset(loop);
+		if (rest_until > GetCurrentTimestamp())
+			wait = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), rest_until);
+		else
+			wait = guarded_turn();
+		show_state();
+		pgstat_report_stat(false);
+		sleep_until_something(events, wait);
+	}
+	if (!img_dispatcher.gone)
+		give_back(true);
+	proc_exit(0);
+}

@@ -1,0 +1,132 @@
+/*
+ * dispatcher.h
+ *	  What the parts of a dispatcher share.
+ *
+ * A dispatcher is one background worker in one database.  It claims jobs,
+ * hands pictures to executors, and writes down how jobs ended.  Its parts:
+ *
+ *	dispatcher.c			the loop
+ *	dispatcher_claim.c		from the queue to the executors (one transaction)
+ *	dispatcher_executors.c	sending, receiving, deadlines, deaths
+ *	dispatcher_settle.c		from the executors to the tables (one transaction)
+ *	source_row.c			the row of a user's table, read and written
+ *
+ * A job in hand is in exactly one place: the list "claimed" (no executor has
+ * it yet), the queue of one executor, or the list "ended".  No transaction is
+ * open while executors work.
+ */
+#ifndef IMGAPI_DISPATCHER_H
+#define IMGAPI_DISPATCHER_H
+
+#include "extension/answer.h"
+#include "extension/executor_process.h"
+#include "extension/shared.h"
+#include "extension/source_row.h"
+#include "lib/ilist.h"
+#include "utils/uuid.h"
+
+#define IMG_LEASE			"60 seconds"
+#define IMG_HEARTBEAT_MS	20000
+
+/* How a job ended, or will be said to have ended. */
+typedef enum ImgEnd
+{
+	IMG_END_NONE,
+	IMG_END_DONE,				/* answer holds the result */
+	IMG_END_FAILED,				/* failure says why */
+	IMG_END_CANCELLED			/* failure.message says why */
+} ImgEnd;
+
+typedef struct ImgFailure
+{
+	char		sqlstate[6];
+	const char *message;
+	const char *hint;			/* or NULL */
+	const char *stage;
+	bool		transient;
+} ImgFailure;
+
+typedef struct ImgJob
+{
+	dlist_node	node;
+	MemoryContext context;		/* holds the job and all it points to */
+	pg_uuid_t	id;
+	int16		attempt;
+	Oid			owner;
+	ImgPlan		plan;
+	ImgRowSource row;			/* row.table InvalidOid: the input is an object */
+	ImgRowImage image;			/* the source as it was read */
+	size_t		input_bytes;
+	void	   *inline_input;	/* until it is sent, where it is small */
+	bool		sent;			/* false in a queue: waits for the commit */
+	int			slot;			/* memfd of the executor that has it */
+	uint64		request;		/* id on the wire */
+	ImgEnd		end;
+	ImgAnswer	answer;
+	ImgFailure	failure;
+	TimestampTz ended_at;		/* when end was set */
+	TimestampTz settle_after;	/* a row was locked: not before this */
+	int			settle_errors;	/* how often writing it down has failed */
+} ImgJob;
+
+typedef struct ImgStation
+{
+	ImgExecutor executor;
+	ImgJob	   *queue[IMG_MAX_SLOT_FDS];	/* in the order of sending */
+	int			queued;
+	size_t		queued_bytes;
+	uint32		busy_slots;		/* bit n: memfd n belongs to the executor */
+	TimestampTz head_since;		/* when queue[0] came to the front */
+	TimestampTz start_after;	/* dead: not before this */
+} ImgStation;
+
+typedef struct ImgDispatcher
+{
+	char		name[64];		/* lease_owner */
+	ImgSlot    *slot;
+	ImgStation *station;
+	int			stations;
+	int			epoll;
+	dlist_head	claimed;
+	dlist_head	ended;
+	int			nclaimed;
+	int			nended;
+	int			nsent;
+	double		job_ms;			/* running mean of the work of one job */
+	bool		look;			/* there may be something to claim */
+	bool		gone;			/* the extension has been dropped */
+	bool		settle_singly;	/* one of the ended jobs cannot be written */
+	uint64		requests;
+} ImgDispatcher;
+
+extern ImgDispatcher img_dispatcher;
+
+/* Set while a result is written to a user's row, so that a trigger there does
+ * not take it for an upload. */
+extern bool img_writing_result;
+
+/* dispatcher_claim.c: claims if there is room, fetches pictures for free
+ * executors, commits, and sends them. */
+extern void img_claim_and_send(void);
+extern bool img_guarded(ImgJob *job, const char *stage, void (*step) (ImgJob *job, void *arg), void *arg);
+
+/* dispatcher_executors.c */
+extern void img_stations_start(void);
+extern void img_stations_end(void);
+extern void img_stations_receive(void); /* takes in every answer there is */
+extern long img_stations_tend(void);	/* deadlines and restarts; ms until the next */
+extern ImgStation *img_station_for(size_t bytes);	/* NULL: none has room */
+extern int	img_station_room(void); /* jobs that could be sent now, about */
+extern void img_station_put(ImgStation *station, ImgJob *job, const void *input);
+extern void img_stations_send(void);	/* what has been put */
+extern void img_stations_take_back(void);	/* puts it back to the claimed */
+extern void img_job_end(ImgJob *job, ImgEnd end);
+extern void img_job_fail(ImgJob *job, int sqlstate, const char *stage, bool transient,
+						 const char *message, const char *hint);
+
+/* dispatcher_settle.c */
+extern void img_settle(void);
+extern long img_settle_in(void);	/* ms until it is worth it; 0: now */
+extern void img_settle_failed(const char *message); /* its transaction was aborted */
+
+#endif							/* IMGAPI_DISPATCHER_H */

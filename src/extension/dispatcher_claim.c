@@ -1,0 +1,346 @@
+/*
+ * dispatcher_claim.c
+ *	  From the queue to the executors, in one short transaction.
+ *
+ * Claims as many jobs as the executors have room for, fetches pictures for
+ * those that can be sent at once, and commits.  Only then are they sent, so
+ * that no executor works on a job that is not claimed.  The commit is not
+ * waited for (synchronous_commit is off in a dispatcher): a claim that is lost
+ * in a crash is a job that waits.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "extension/compile.h"
+#include "extension/dispatcher.h"
+#include "extension/home.h"
+#include "extension/settings.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+static ImgStatement claim = {
+	"SELECT * FROM $S.img_claim($1, $2, '" IMG_LEASE "')", 2, {TEXTOID, INT4OID}
+};
+
+static ImgStatement next_due = {
+	"SELECT $S.img_next_due()", 0, {0}
+};
+
+static ImgStatement input_of = {
+	"SELECT o.data FROM $S.img_object o WHERE o.job_id = $1 AND o.role = 'input'", 1, {UUIDOID}
+};
+
+/* Columns of img_claim(). */
+enum
+{
+	C_ID = 1, C_ATTEMPT, C_MAX_ATTEMPTS, C_OWNER, C_KIND, C_REQUEST,
+	C_SOURCE_TABLE, C_SOURCE_COLUMN, C_SOURCE_KEY, C_TARGET_COLUMN
+};
+
+static char *
+text_column(HeapTuple row, TupleDesc desc, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, desc, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* A member of the request; NULL: not there. */
+static Jsonb *
+request_member(Jsonb *request, const char *key)
+{
+	JsonbValue	found;
+
+	if (!JB_ROOT_IS_OBJECT(request) ||
+		getKeyJsonValueFromContainer(&request->root, key, strlen(key), &found) == NULL ||
+		found.type == jbvNull)
+		return NULL;
+	return JsonbValueToJsonb(&found);
+}
+
+/* The job of a claimed row, in a memory context of its own. */
+static ImgJob *
+make_job(HeapTuple row, TupleDesc desc)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "imgapi job", ALLOCSET_SMALL_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	ImgJob	   *job = palloc0(sizeof(ImgJob));
+	bool		isnull;
+
+	job->context = context;
+	job->id = *DatumGetUUIDP(SPI_getbinval(row, desc, C_ID, &isnull));
+	job->attempt = DatumGetInt16(SPI_getbinval(row, desc, C_ATTEMPT, &isnull));
+	job->owner = DatumGetObjectId(SPI_getbinval(row, desc, C_OWNER, &isnull));
+	job->row.table = DatumGetObjectId(SPI_getbinval(row, desc, C_SOURCE_TABLE, &isnull));
+	if (isnull)
+		job->row.table = InvalidOid;
+	job->row.source_column = text_column(row, desc, C_SOURCE_COLUMN);
+	job->row.key = text_column(row, desc, C_SOURCE_KEY);
+	job->row.target_column = text_column(row, desc, C_TARGET_COLUMN);
+	MemoryContextSwitchTo(before);
+	return job;
+}
+
+/*
+ * Runs one step for a job in a subtransaction; an error fails the job and
+ * nothing else.
+ */
+bool
+img_guarded(ImgJob *job, const char *stage, void (*step) (ImgJob *job, void *arg), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool good = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		step(job, arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		good = false;
+		img_job_fail(job, error->sqlerrcode, stage,
+					 error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED,
+					 error->message, error->hint);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return good;
+}
+
+static void
+compile_step(ImgJob *job, void *arg)
+{
+	Jsonb	   *request = arg;
+
+	job->plan = *img_compile_cached(request_member(request, "operations"),
+									request_member(request, "output"), NULL);
+}
+
+/* The plan of a request; most jobs have the same one as the job before. */
+static bool
+plan_job(ImgJob *job, Jsonb *request)
+{
+	static Jsonb *last = NULL;
+	static ImgPlan last_plan;
+
+	if (last != NULL && VARSIZE(last) == VARSIZE(request) && memcmp(last, request, VARSIZE(request)) == 0)
+	{
+		job->plan = last_plan;
+		return true;
+	}
+	if (!img_guarded(job, "read", compile_step, request))
+		return false;
+	if (last != NULL)
+		pfree(last);
+	last = MemoryContextAlloc(TopMemoryContext, VARSIZE(request));
+	memcpy(last, request, VARSIZE(request));
+	last_plan = job->plan;
+	return true;
+}
+
+static void
+claim_jobs(int count)
+{
+	Datum		values[] = {CStringGetTextDatum(img_dispatcher.name), Int32GetDatum(count)};
+	SPITupleTable *rows;
+	uint64		n;
+
+	img_execute(&claim, values, NULL);
+	rows = SPI_tuptable;
+	n = SPI_processed;
+	for (uint64 i = 0; i < n; i++)
+	{
+		ImgJob	   *job = make_job(rows->vals[i], rows->tupdesc);
+		bool		isnull;
+		Jsonb	   *request = DatumGetJsonbP(SPI_getbinval(rows->vals[i], rows->tupdesc, C_REQUEST, &isnull));
+
+		if (!plan_job(job, request))
+			continue;
+		dlist_push_tail(&img_dispatcher.claimed, &job->node);
+		img_dispatcher.nclaimed++;
+	}
+	/* Fewer than asked for: nothing else is due. */
+	img_dispatcher.look = n == (uint64) count;
+	SPI_freetuptable(rows);
+}
+
+/* Tells submitters from when on they need not wake us. */
+static void
+publish_next_due(void)
+{
+	bool		isnull;
+	Datum		due;
+
+	img_execute(&next_due, NULL, NULL);
+	due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (!isnull)
+		pg_atomic_write_u64(&img_dispatcher.slot->next_due, (uint64) DatumGetTimestampTz(due));
+}
+
+/* What fetch_step() found. */
+typedef struct Fetched
+{
+	Datum		picture;
+	bool		found;
+} Fetched;
+
+static void
+fetch_object(ImgJob *job, Fetched *fetched)
+{
+	Datum		id = UUIDPGetDatum(&job->id);
+	bool		isnull = true;
+
+	img_execute(&input_of, &id, NULL);
+	if (SPI_processed > 0)
+		fetched->picture = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	fetched->found = !isnull;
+}
+
+static void
+fetch_row(ImgJob *job, Fetched *fetched)
+{
+	ImgIdentity before;
+
+	img_become(job->owner, true, &before);
+	fetched->found = img_row_read(&job->row, &fetched->picture, &job->image, job->context) == IMG_ROW_FOUND;
+	img_resume(&before);
+}
+
+static void
+fetch_step(ImgJob *job, void *arg)
+{
+	Fetched    *fetched = arg;
+
+	if (OidIsValid(job->row.table))
+		fetch_row(job, fetched);
+	else
+		fetch_object(job, fetched);
+	if (!fetched->found)
+		return;
+	job->input_bytes = toast_raw_datum_size(fetched->picture) - VARHDRSZ;
+	img_check_source_bytes(job->input_bytes);
+	if (job->input_bytes == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("the picture is empty")));
+	fetched->picture = PointerGetDatum(PG_DETOAST_DATUM_PACKED(fetched->picture));
+}
+
+/* Fetches the picture of a job; NULL: the job has ended. */
+static bytea *
+fetch(ImgJob *job)
+{
+	Fetched		fetched = {0};
+
+	if (!img_guarded(job, "fetch", fetch_step, &fetched))
+		return NULL;
+	if (fetched.found)
+		return DatumGetByteaPP(fetched.picture);
+	if (OidIsValid(job->row.table))
+	{
+		job->failure.message = "the row, or its picture, is gone";
+		job->failure.stage = "fetch";
+		img_job_end(job, IMG_END_CANCELLED);
+	}
+	else
+		img_job_fail(job, ERRCODE_NO_DATA, "fetch", false, "the picture has been purged", NULL);
+	return NULL;
+}
+
+/* Fetches pictures for executors with room. */
+static bool
+feed(void)
+{
+	bool		fed = false;
+
+	while (img_dispatcher.nclaimed > 0)
+	{
+		ImgStation *station = img_station_for(0);
+		ImgJob	   *job;
+		bytea	   *input;
+
+		if (station == NULL)
+			break;
+		job = dlist_head_element(ImgJob, node, &img_dispatcher.claimed);
+		dlist_delete(&job->node);
+		img_dispatcher.nclaimed--;
+		input = fetch(job);
+		if (input == NULL)
+			continue;
+		img_station_put(station, job, VARDATA_ANY(input));
+		fed = true;
+		/* The copy is in SPI's memory until the transaction ends. */
+		if (job->input_bytes > 256 * 1024)
+			break;
+	}
+	return fed;
+}
+
+static int
+claimable(void)
+{
+	int			room = img_station_room() - img_dispatcher.nclaimed;
+
+	if (imgapi_max_inflight > 0)
+		room = Min(room, imgapi_max_inflight - img_dispatcher.nclaimed - img_dispatcher.nsent - img_dispatcher.nended);
+	return Max(0, Min(room, 256));
+}
+
+/* One transaction; false: there is nothing more to do for now. */
+static bool
+claim_and_send_some(void)
+{
+	int			count = img_dispatcher.look ? claimable() : 0;
+	bool		fed;
+
+	if (count == 0 && (img_dispatcher.nclaimed == 0 || img_station_for(0) == NULL))
+		return false;
+	StartTransactionCommand();
+	img_dispatcher.gone = img_home_of_extension() == NULL;
+	if (img_dispatcher.gone)
+	{
+		CommitTransactionCommand();
+		return false;
+	}
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (count > 0)
+	{
+		/* Whoever commits from now on wakes us: see img_wake() */
+		pg_atomic_write_u64(&img_dispatcher.slot->next_due, (uint64) DT_NOEND);
+		pg_memory_barrier();
+		claim_jobs(count);
+		if (!img_dispatcher.look && img_dispatcher.nclaimed + img_dispatcher.nsent == 0)
+			publish_next_due();
+	}
+	fed = feed();
+	PopActiveSnapshot();
+	SPI_finish();
+	CommitTransactionCommand();
+	img_stations_send();
+	return fed;
+}
+
+void
+img_claim_and_send(void)
+{
+	while (claim_and_send_some())
+		;
+}

@@ -1,0 +1,424 @@
+/*
+ * dispatcher_settle.c
+ *	  From the executors to the tables: how jobs ended, in one transaction for
+ *	  all that are ready.
+ *
+ * Every statement names worker, job and attempt: whoever has lost a job in the
+ * meantime changes nothing.  The result of a trigger's job is written to its
+ * row in the same transaction, as the owner of the job, in a subtransaction of
+ * its own, and only if the row still holds the picture the result was made of.
+ * A row that somebody has locked is not waited for: the job is settled later.
+ *
+ * This commit is waited for (ForceSyncCommit): a job that was seen DONE is DONE
+ * after a crash.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "extension/dispatcher.h"
+#include "extension/home.h"
+#include "extension/imgapi.h"
+#include "extension/settings.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+/* Results are collected this long, or until so many are there. */
+#define COLLECT_MS		10
+#define COLLECT_JOBS	32
+/* The most in one transaction. */
+#define BATCH			64
+/* After a locked row or an error. */
+#define AGAIN_MS		500
+/* What triggers on the target table may take. */
+#define WRITE_MS		5000
+
+static ImgStatement hold = {
+	"SELECT * FROM $S.img_hold($1, $2, $3)", 3, {TEXTOID, UUIDARRAYOID, INT2ARRAYOID}
+};
+static ImgStatement finish = {
+	"SELECT * FROM $S.img_finish($1, $2)", 2, {TEXTOID}, {NULL, "_img_outcome"}
+};
+static ImgStatement fail = {
+	"SELECT $S.img_fail($1, $2, $3, $4, $5, $6, $7, $8)",
+	8, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID}
+};
+static ImgStatement abandon = {
+	"SELECT $S.img_abandon($1, $2, $3, $4, $5)", 5, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID}
+};
+
+/* What is settled in this transaction. */
+typedef struct Batch
+{
+	ImgJob	   *job[BATCH];
+	bool		settled[BATCH];
+	bool		held[BATCH];
+	char	   *path[BATCH];	/* of the output; NULL: it is in the row */
+	int			count;
+} Batch;
+
+static Batch batch;
+
+long
+img_settle_in(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	long		wait = 60 * 1000;
+	dlist_iter	iter;
+
+	if (img_dispatcher.nended >= COLLECT_JOBS)
+		return 0;
+	dlist_foreach(iter, &img_dispatcher.ended)
+	{
+		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
+		TimestampTz ready = job->settle_after;
+
+		/* Nobody to wait for: at once. */
+		if (ready == 0 && img_dispatcher.nsent == 0)
+			return 0;
+		if (ready == 0)
+			ready = TimestampTzPlusMilliseconds(job->ended_at, COLLECT_MS);
+		if (ready <= now)
+			return 0;
+		wait = Min(wait, TimestampDifferenceMilliseconds(now, ready));
+	}
+	return wait;
+}
+
+static int
+find_in_batch(Datum id)
+{
+	for (int i = 0; i < batch.count; i++)
+		if (memcmp(batch.job[i]->id.data, DatumGetUUIDP(id)->data, UUID_LEN) == 0)
+			return i;
+	elog(ERROR, "the queue answered for a job that was not asked about");
+}
+
+static void
+postpone(ImgJob *job)
+{
+	job->settle_after = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), AGAIN_MS);
+}
+
+/* Takes what is ready from the list of ended jobs (they stay in it). */
+static void
+collect(int most)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	dlist_iter	iter;
+
+	memset(&batch, 0, sizeof(batch));
+	dlist_foreach(iter, &img_dispatcher.ended)
+	{
+		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
+
+		if (batch.count == most)
+			break;
+		if (job->settle_after <= now)
+			batch.job[batch.count++] = job;
+	}
+}
+
+/* Locks the jobs of the batch that are still ours. */
+static void
+hold_batch(void)
+{
+	Datum		ids[BATCH];
+	Datum		attempts[BATCH];
+	Datum		values[3] = {CStringGetTextDatum(img_dispatcher.name)};
+
+	for (int i = 0; i < batch.count; i++)
+	{
+		ids[i] = UUIDPGetDatum(&batch.job[i]->id);
+		attempts[i] = Int16GetDatum(batch.job[i]->attempt);
+	}
+	values[1] = PointerGetDatum(construct_array(ids, batch.count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	values[2] = PointerGetDatum(construct_array(attempts, batch.count, INT2OID, 2, true, TYPALIGN_SHORT));
+	img_execute(&hold, values, NULL);
+	for (uint64 n = 0; n < SPI_processed; n++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[n];
+		bool		isnull;
+		int			i = find_in_batch(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+
+		batch.held[i] = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+		batch.settled[i] = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &isnull));
+		if (!batch.held[i] && !batch.settled[i])
+			postpone(batch.job[i]);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static char *
+output_path(ImgJob *job)
+{
+	const ImgFacts *output = &job->answer.reply.output;
+	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->id)));
+	const char *extensions = output->format < img_format_count ? img_formats[output->format]->extensions : "bin";
+
+	return psprintf("%s.%.*s", id, (int) strcspn(extensions, " "), extensions);
+}
+
+/* What goes to the target column, and whether that is the picture itself. */
+static Datum
+target_value(ImgJob *job, int i)
+{
+	switch (img_column_type(job->row.table, job->row.target_column))
+	{
+		case UUIDOID:			/* written when the job was submitted */
+			return UUIDPGetDatum(&job->id);
+		case TEXTOID:
+		case VARCHAROID:
+			return CStringGetTextDatum(psprintf("storage://database/%s", batch.path[i]));
+		default:
+			batch.path[i] = NULL;
+			return PointerGetDatum(job->answer.output);
+	}
+}
+
+typedef struct Write
+{
+	int			i;				/* place in the batch */
+	ImgRowState state;
+} Write;
+
+static void
+write_step(ImgJob *job, void *arg)
+{
+	Write	   *write = arg;
+	Datum		value = target_value(job, write->i);
+	ImgIdentity before;
+
+	/* What users' triggers do is theirs, but it may not stop the others. */
+	enable_timeout_after(STATEMENT_TIMEOUT, WRITE_MS);
+	img_become(job->owner, true, &before);
+	img_writing_result = true;
+	write->state = img_row_write(&job->row, &job->image, value);
+	img_writing_result = false;
+	img_resume(&before);
+	disable_timeout(STATEMENT_TIMEOUT, false);
+}
+
+/* Writes the result of a trigger's job to its row. */
+static void
+write_target(int i)
+{
+	ImgJob	   *job = batch.job[i];
+	Write		write = {.i = i};
+
+	/* If it fails, img_guarded() ends the job anew, as failed. */
+	dlist_delete(&job->node);
+	img_dispatcher.nended--;
+	if (!img_guarded(job, "store", write_step, &write))
+	{
+		img_writing_result = false;
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		return;
+	}
+	if (write.state == IMG_ROW_FOUND || write.state == IMG_ROW_LOCKED)
+	{
+		dlist_push_tail(&img_dispatcher.ended, &job->node);
+		img_dispatcher.nended++;
+		if (write.state == IMG_ROW_LOCKED)
+		{
+			batch.held[i] = false;
+			postpone(job);
+		}
+		return;
+	}
+	job->failure.stage = "store";
+	job->failure.message = write.state == IMG_ROW_GONE ? "the row is gone" :
+		"the picture in the row has changed meanwhile";
+	img_job_end(job, IMG_END_CANCELLED);
+}
+
+static Datum
+outcome_of(int i, TupleDesc desc)
+{
+	ImgJob	   *job = batch.job[i];
+	const ImgReply *reply = &job->answer.reply;
+	const char *warning = img_warning_text(reply->warnings);
+	size_t		bytes = VARSIZE(job->answer.output) - VARHDRSZ;
+	Datum		values[9];
+	bool		nulls[9] = {false};
+
+	values[0] = UUIDPGetDatum(&job->id);
+	values[1] = Int16GetDatum(job->attempt);
+	values[2] = TimestampTzGetDatum(reply->started_at -
+									(int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY);
+	nulls[3] = warning == NULL;
+	values[3] = warning ? CStringGetTextDatum(warning) : (Datum) 0;
+	values[4] = img_facts_datum(&reply->source, job->input_bytes);
+	values[5] = img_facts_datum(&reply->output, bytes);
+	values[6] = CStringGetTextDatum(batch.path[i] ? "database" : "row");
+	values[7] = CStringGetTextDatum(batch.path[i] ? batch.path[i] :
+									psprintf("%s/%s", job->row.key, job->row.target_column));
+	nulls[8] = batch.path[i] == NULL;
+	values[8] = PointerGetDatum(job->answer.output);
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+}
+
+static void
+finish_done(void)
+{
+	Oid			type = img_type("img_outcome");
+	TupleDesc	desc = lookup_rowtype_tupdesc(type, -1);
+	Datum		outcomes[BATCH];
+	Datum		values[2] = {CStringGetTextDatum(img_dispatcher.name)};
+	int			n = 0;
+
+	for (int i = 0; i < batch.count; i++)
+		if (batch.held[i] && batch.job[i]->end == IMG_END_DONE)
+			outcomes[n++] = outcome_of(i, desc);
+	ReleaseTupleDesc(desc);
+	if (n == 0)
+		return;
+	values[1] = PointerGetDatum(construct_array(outcomes, n, type, -1, false, TYPALIGN_DOUBLE));
+	img_execute(&finish, values, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isnull;
+		int			i = find_in_batch(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
+
+		batch.settled[i] = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull));
+		if (batch.settled[i] && imgapi_notify)
+			Async_Notify("img_job", DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&batch.job[i]->id))));
+	}
+}
+
+static void
+say_failure(int i)
+{
+	ImgJob	   *job = batch.job[i];
+	const ImgFailure *failure = &job->failure;
+	Datum		values[] = {
+		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
+		CStringGetTextDatum(failure->sqlstate), CStringGetTextDatum(failure->message),
+		failure->hint ? CStringGetTextDatum(failure->hint) : (Datum) 0,
+		CStringGetTextDatum(failure->stage), BoolGetDatum(failure->transient)
+	};
+	bool		isnull;
+
+	img_execute(&fail, values, failure->hint ? NULL : "     n  ");
+	batch.settled[i] = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+static void
+say_cancelled(int i)
+{
+	ImgJob	   *job = batch.job[i];
+	Datum		values[] = {
+		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
+		CStringGetTextDatum(job->failure.message), CStringGetTextDatum(job->failure.stage)
+	};
+	bool		isnull;
+
+	img_execute(&abandon, values, NULL);
+	batch.settled[i] = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+static void
+settle_batch(void)
+{
+	hold_batch();
+	for (int i = 0; i < batch.count; i++)
+	{
+		ImgJob	   *job = batch.job[i];
+
+		if (!batch.held[i] || job->end != IMG_END_DONE)
+			continue;
+		batch.path[i] = output_path(job);
+		if (job->row.target_column != NULL)
+			write_target(i);
+	}
+	finish_done();
+	for (int i = 0; i < batch.count; i++)
+	{
+		if (!batch.held[i])
+			continue;
+		if (batch.job[i]->end == IMG_END_FAILED)
+			say_failure(i);
+		else if (batch.job[i]->end == IMG_END_CANCELLED)
+			say_cancelled(i);
+	}
+}
+
+/* After the commit: the jobs are no longer ours. */
+static void
+forget_settled(void)
+{
+	bool		retry = false;
+
+	for (int i = 0; i < batch.count; i++)
+	{
+		ImgJob	   *job = batch.job[i];
+
+		if (!batch.settled[i])
+			continue;
+		if (job->end == IMG_END_DONE)
+			img_dispatcher.slot->status.jobs_done++;
+		else if (job->end == IMG_END_FAILED)
+			img_dispatcher.slot->status.jobs_failed++;
+		retry = retry || (job->end == IMG_END_FAILED && job->failure.transient);
+		dlist_delete(&job->node);
+		img_dispatcher.nended--;
+		MemoryContextDelete(job->context);
+	}
+	/* There is a new time to wake at. */
+	if (retry)
+		img_dispatcher.look = true;
+	ConditionVariableBroadcast(&img_dispatcher.slot->ended);
+}
+
+/* One transaction could not be written: that must not hold up the others. */
+void
+img_settle_failed(const char *message)
+{
+	for (int i = 0; i < batch.count; i++)
+	{
+		ImgJob	   *job = batch.job[i];
+
+		job->settle_errors++;
+		postpone(job);
+		if (job->settle_errors < 3 || job->end == IMG_END_FAILED)
+			continue;
+		dlist_delete(&job->node);
+		img_dispatcher.nended--;
+		job->settle_after = 0;
+		img_job_fail(job, ERRCODE_SYSTEM_ERROR, "store", false, message, NULL);
+	}
+	img_dispatcher.settle_singly = true;
+	batch.count = 0;
+}
+
+void
+img_settle(void)
+{
+	collect(img_dispatcher.settle_singly ? 1 : BATCH);
+	if (batch.count == 0)
+		return;
+	StartTransactionCommand();
+	img_dispatcher.gone = img_home_of_extension() == NULL;
+	if (!img_dispatcher.gone)
+	{
+		SPI_connect();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		settle_batch();
+		PopActiveSnapshot();
+		SPI_finish();
+		ForceSyncCommit();
+	}
+	CommitTransactionCommand();
+	forget_settled();
+	batch.count = 0;
+	if (img_dispatcher.nended == 0)
+		img_dispatcher.settle_singly = false;
+}

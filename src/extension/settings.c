@@ -1,0 +1,268 @@
+/*
+ * settings.c
+ *	  The settings imgapi.*: one table row each, checked when they are set.
+ *
+ * Runs in every PostgreSQL process that loads imgapi.so.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include "extension/settings.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+char	   *imgapi_databases;
+int			imgapi_executors;
+int			imgapi_max_inflight;
+int			imgapi_max_source_bytes;
+int			imgapi_max_source_pixels;
+int			imgapi_max_frames;
+int			imgapi_max_output_side;
+int			imgapi_job_timeout;
+int			imgapi_executor_memory;
+char	   *imgapi_formats;
+char	   *imgapi_retention;
+bool		imgapi_auto_purge;
+int			imgapi_max_attempts;
+char	   *imgapi_admin_role;
+bool		imgapi_notify;
+int			imgapi_sandbox;
+
+static const struct config_enum_entry sandbox_options[] = {
+	{"require", IMG_SANDBOX_REQUIRE, false},
+	{"prefer", IMG_SANDBOX_PREFER, false},
+	{"off", IMG_SANDBOX_OFF, false},
+	{NULL, 0, false}
+};
+
+static const struct
+{
+	const char *name;
+	const char *help;
+	int		   *value;
+	int			initial,
+				min,
+				max;
+	GucContext	context;
+	int			flags;
+}			integers[] = {
+	{"imgapi.executors", "Image executors of a database's worker, and of the pool for immediate functions (0: one a processor).",
+	&imgapi_executors, 0, 0, 64, PGC_POSTMASTER, 0},
+	{"imgapi.max_inflight", "Jobs that a worker claims at a time (0: as many as keep its executors busy).",
+	&imgapi_max_inflight, 0, 0, 1024, PGC_SIGHUP, 0},
+	{"imgapi.max_source_bytes", "Largest picture that is accepted.",
+	&imgapi_max_source_bytes, 100 * 1024, 1, 1000 * 1024, PGC_SUSET, GUC_UNIT_KB},
+	{"imgapi.max_source_pixels", "Most pixels that a picture may have, all frames together, in thousands.",
+	&imgapi_max_source_pixels, 100 * 1000, 1, 10 * 1000 * 1000, PGC_SUSET, 0},
+	{"imgapi.max_frames", "Most frames that an animation may have.",
+	&imgapi_max_frames, 500, 1, 100000, PGC_SUSET, 0},
+	{"imgapi.max_output_side", "Longest side of a result, in pixels.",
+	&imgapi_max_output_side, 16383, 1, 65500, PGC_SUSET, 0},
+	{"imgapi.job_timeout", "Time that the pixel work of one attempt may take.",
+	&imgapi_job_timeout, 60 * 1000, 100, 3600 * 1000, PGC_SUSET, GUC_UNIT_MS},
+	{"imgapi.executor_memory", "Address space of an image executor.",
+	&imgapi_executor_memory, 2048, 256, 65536, PGC_POSTMASTER, GUC_UNIT_MB},
+	{"imgapi.max_attempts", "Attempts of a job unless it says otherwise.",
+	&imgapi_max_attempts, 3, 1, 100, PGC_USERSET, 0},
+};
+
+/* Refuses a list that is not one, or names an unknown format. */
+static bool
+check_formats(char **newval, void **extra, GucSource source)
+{
+	char	   *copy = pstrdup(*newval);
+	List	   *names;
+	ListCell   *lc;
+
+	if (!SplitIdentifierString(copy, ',', &names))
+	{
+		GUC_check_errdetail("The list of formats is not well formed.");
+		return false;
+	}
+	foreach(lc, names)
+	{
+		if (img_format_index(lfirst(lc)) < 0)
+		{
+			StringInfoData known;
+
+			initStringInfo(&known);
+			for (int i = 0; i < img_format_count; i++)
+				appendStringInfo(&known, "%s%s", i ? ", " : "", img_formats[i]->name);
+			GUC_check_errdetail("Unknown format \"%s\".", (char *) lfirst(lc));
+			GUC_check_errhint("Known formats: %s.", known.data);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+check_databases(char **newval, void **extra, GucSource source)
+{
+	char	   *copy = pstrdup(*newval);
+	List	   *names;
+
+	if (strcmp(*newval, "*") == 0 || SplitIdentifierString(copy, ',', &names))
+		return true;
+	GUC_check_errdetail("The list of databases is not well formed.");
+	GUC_check_errhint("Write \"*\" for all, or names as in \"app, shop\".");
+	return false;
+}
+
+static bool
+check_retention(char **newval, void **extra, GucSource source)
+{
+	char	   *text = *newval;
+	char	   *field[MAXDATEFIELDS];
+	int			ftype[MAXDATEFIELDS];
+	char		buffer[256];
+	int			nf;
+	int			dtype;
+	double		days;
+#if PG_VERSION_NUM >= 150000
+	struct pg_itm_in itm = {0};
+#else
+	struct pg_tm tm = {0};
+	fsec_t		fsec;
+#endif
+
+	if (ParseDateTime(text, buffer, sizeof(buffer), field, ftype, MAXDATEFIELDS, &nf) != 0)
+		nf = -1;
+#if PG_VERSION_NUM >= 150000
+	if (nf < 0 || DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype, &itm) != 0)
+		days = -1;
+	else
+		days = itm.tm_year * 365.0 + itm.tm_mon * 30.0 + itm.tm_mday + itm.tm_usec / (double) USECS_PER_DAY;
+#else
+	if (nf < 0 || DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype, &tm, &fsec) != 0)
+		days = -1;
+	else
+		days = tm.tm_year * 365.0 + tm.tm_mon * 30.0 + tm.tm_mday + tm.tm_hour / 24.0 + tm.tm_min / 1440.0 + tm.tm_sec / 86400.0;
+#endif
+	if (days > 0 && days <= 3660)
+		return true;
+	GUC_check_errdetail("It must be an interval of more than nothing and at most 10 years.");
+	GUC_check_errhint("SET imgapi.retention = '7 days';");
+	return false;
+}
+
+void
+img_define_settings(void)
+{
+	for (int i = 0; i < lengthof(integers); i++)
+		DefineCustomIntVariable(integers[i].name, integers[i].help, NULL, integers[i].value,
+								integers[i].initial, integers[i].min, integers[i].max,
+								integers[i].context, integers[i].flags, NULL, NULL, NULL);
+
+	DefineCustomStringVariable("imgapi.databases", "Databases whose jobs this server works on.",
+							   "A list of names, or * for every database that has the extension.",
+							   &imgapi_databases, "*", PGC_SIGHUP, 0, check_databases, NULL, NULL);
+	DefineCustomStringVariable("imgapi.formats", "Formats that may be read.", NULL,
+							   &imgapi_formats, "jpeg, png, webp, gif, tiff, avif, heic", PGC_SUSET, 0,
+							   check_formats, NULL, NULL);
+	DefineCustomStringVariable("imgapi.retention", "How long stored pictures and ended jobs are kept.", NULL,
+							   &imgapi_retention, "7 days", PGC_SUSET, 0, check_retention, NULL, NULL);
+	DefineCustomBoolVariable("imgapi.auto_purge", "Whether the worker purges what has expired.", NULL,
+							 &imgapi_auto_purge, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("imgapi.admin_role", "Role whose members see the rows of all users.", NULL,
+							   &imgapi_admin_role, "", PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("imgapi.notify", "Whether the end of jobs is notified on channel img_job.",
+							 "The payload is the id of the job.",
+							 &imgapi_notify, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("imgapi.sandbox", "Whether executors must be confined.",
+							 "require: do not start without; prefer: as far as the kernel can; off: for debugging.",
+							 &imgapi_sandbox, IMG_SANDBOX_REQUIRE, sandbox_options, PGC_POSTMASTER, 0,
+							 NULL, NULL, NULL);
+
+#if PG_VERSION_NUM >= 150000
+	MarkGUCPrefixReserved("imgapi");
+#else
+	EmitWarningsOnPlaceholders("imgapi");
+#endif
+}
+
+int
+img_executor_count(void)
+{
+	long		processors;
+
+	if (imgapi_executors > 0)
+		return imgapi_executors;
+	processors = sysconf(_SC_NPROCESSORS_ONLN);
+	return Max(1, Min(processors, 64));
+}
+
+uint32_t
+img_allowed_formats(void)
+{
+	static char *known = NULL;
+	static uint32_t mask;
+	char	   *copy;
+	List	   *names;
+	ListCell   *lc;
+
+	if (known != NULL && strcmp(known, imgapi_formats) == 0)
+		return mask;
+	copy = pstrdup(imgapi_formats);
+	mask = 0;
+	if (SplitIdentifierString(copy, ',', &names))
+		foreach(lc, names)
+			mask |= 1u << img_format_index(lfirst(lc));
+	if (known != NULL)
+		pfree(known);
+	known = MemoryContextStrdup(TopMemoryContext, imgapi_formats);
+	pfree(copy);
+	return mask;
+}
+
+ImgLimits
+img_limits(void)
+{
+	ImgLimits	limits = {
+		.source_pixels = (uint64_t) imgapi_max_source_pixels * 1000,
+		.frames = imgapi_max_frames,
+		.output_side = imgapi_max_output_side,
+		.milliseconds = imgapi_job_timeout,
+		.formats = img_allowed_formats()
+	};
+
+	return limits;
+}
+
+void
+img_check_source_bytes(size_t bytes)
+{
+	if (bytes <= (size_t) imgapi_max_source_bytes * 1024)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("the picture has %zu bytes, which is more than imgapi.max_source_bytes allows (%zu)",
+					bytes, (size_t) imgapi_max_source_bytes * 1024),
+			 errhint("An administrator may raise it: ALTER SYSTEM SET imgapi.max_source_bytes = '%zukB';",
+					 bytes / 1024 + 1)));
+}
+
+bool
+img_database_is_served(const char *name)
+{
+	char	   *copy;
+	List	   *names;
+	ListCell   *lc;
+
+	if (strcmp(imgapi_databases, "*") == 0)
+		return true;
+	copy = pstrdup(imgapi_databases);
+	if (SplitIdentifierString(copy, ',', &names))
+		foreach(lc, names)
+			if (strcmp(lfirst(lc), name) == 0)
+				return true;
+	return false;
+}

@@ -1,0 +1,193 @@
+/*
+ * shared.c
+ *	  Shared memory and the waking of dispatchers; see shared.h for the rules.
+ *
+ * Runs in every PostgreSQL process that loads imgapi.so.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "extension/shared.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+
+ImgShared  *img_shared = NULL;
+
+static shmem_startup_hook_type previous_startup_hook = NULL;
+#if PG_VERSION_NUM >= 150000
+static shmem_request_hook_type previous_request_hook = NULL;
+#endif
+
+/* When the earliest job of this transaction is due; DT_NOEND: none. */
+static TimestampTz due_at_commit = DT_NOEND;
+
+static void
+request(void)
+{
+#if PG_VERSION_NUM >= 150000
+	if (previous_request_hook)
+		previous_request_hook();
+#endif
+	RequestAddinShmemSpace(MAXALIGN(sizeof(ImgShared)));
+	RequestNamedLWLockTranche("imgapi", 1);
+}
+
+static void
+startup(void)
+{
+	bool		found;
+
+	if (previous_startup_hook)
+		previous_startup_hook();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	img_shared = ShmemInitStruct("imgapi", sizeof(ImgShared), &found);
+	if (!found)
+	{
+		memset(img_shared, 0, sizeof(ImgShared));
+		img_shared->lock = &GetNamedLWLockTranche("imgapi")->lock;
+		for (int i = 0; i < IMG_MAX_DATABASES; i++)
+		{
+			pg_atomic_init_u64(&img_shared->slot[i].next_due, (uint64) DT_NOEND);
+			ConditionVariableInit(&img_shared->slot[i].ended);
+		}
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+img_shared_request(void)
+{
+#if PG_VERSION_NUM >= 150000
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request;
+#else
+	request();
+#endif
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup;
+}
+
+static ImgSlot *
+find_slot(Oid database)
+{
+	for (int i = 0; i < IMG_MAX_DATABASES; i++)
+		if (img_shared->slot[i].database == database)
+			return &img_shared->slot[i];
+	return NULL;
+}
+
+ImgSlot *
+img_slot(Oid database, bool create)
+{
+	static ImgSlot *own = NULL;
+	ImgSlot    *slot;
+
+	if (img_shared == NULL)
+		return NULL;
+	/* A slot once found is nearly always still there. */
+	if (own != NULL && own->database == database)
+		return own;
+	LWLockAcquire(img_shared->lock, create ? LW_EXCLUSIVE : LW_SHARED);
+	slot = find_slot(database);
+	if (slot == NULL && create)
+	{
+		slot = find_slot(InvalidOid);
+		if (slot != NULL)
+		{
+			slot->database = database;
+			slot->pid = 0;
+			slot->latch = NULL;
+			slot->wanted = false;
+			slot->not_before = slot->held_until = 0;
+			pg_atomic_write_u64(&slot->next_due, (uint64) DT_NOEND);
+			memset(&slot->status, 0, sizeof(slot->status));
+		}
+	}
+	LWLockRelease(img_shared->lock);
+	if (slot != NULL)
+		own = slot;
+	return slot;
+}
+
+void
+img_slot_free(Oid database)
+{
+	ImgSlot    *slot;
+
+	LWLockAcquire(img_shared->lock, LW_EXCLUSIVE);
+	slot = find_slot(database);
+	if (slot != NULL && slot->pid == 0)
+	{
+		slot->database = InvalidOid;
+		slot->wanted = false;
+	}
+	LWLockRelease(img_shared->lock);
+}
+
+void
+img_wake(Oid database, TimestampTz due)
+{
+	ImgSlot    *slot = img_slot(database, true);
+	Latch	   *latch;
+
+	if (slot == NULL)
+		return;
+	latch = slot->latch;
+	if (latch != NULL)
+	{
+		/*
+		 * A dispatcher that will look again before the job is due need not
+		 * be woken.  It publishes DT_NOEND before it looks, so that nothing
+		 * committed meanwhile is missed.
+		 */
+		pg_memory_barrier();
+		if (due < (TimestampTz) pg_atomic_read_u64(&slot->next_due))
+			SetLatch(latch);
+		return;
+	}
+	LWLockAcquire(img_shared->lock, LW_EXCLUSIVE);
+	if (slot->database == database)
+		slot->wanted = true;
+	latch = img_shared->launcher_latch;
+	LWLockRelease(img_shared->lock);
+	if (latch != NULL)
+		SetLatch(latch);
+}
+
+/* Runs after the rows of the transaction have become visible. */
+static void
+at_end_of_transaction(XactEvent event, void *arg)
+{
+	if (due_at_commit == DT_NOEND)
+		return;
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			img_wake(MyDatabaseId, due_at_commit);
+			/* FALLTHROUGH */
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			/* COMMIT PREPARED wakes too: database_commands.c */
+			due_at_commit = DT_NOEND;
+			break;
+		default:
+			break;
+	}
+}
+
+void
+img_wake_at_commit(TimestampTz due)
+{
+	static bool registered = false;
+
+	if (img_shared == NULL)
+		return;
+	if (!registered)
+	{
+		RegisterXactCallback(at_end_of_transaction, NULL);
+		registered = true;
+	}
+	if (due < due_at_commit)
+		due_at_commit = due;
+}
