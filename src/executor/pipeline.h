@@ -40,6 +40,8 @@ struct ImgPicture
 	struct ImgDecoder *decoder;	/* where the format has one, until img_load() */
 	VipsImage **frame;
 	int			frames;
+	int			shrink;			/* the decoder made frames that much smaller; 0
+								 * or 1: not */
 	int			orientation;	/* EXIF: how the frames still must be turned */
 	bool		srgb;			/* frames are 8 bit sRGB or grey */
 	bool		settled;		/* frames are computed and lie in memory */

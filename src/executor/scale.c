@@ -178,12 +178,36 @@ result_row(Scaling *s, int i, uint8_t *pixels)
 	return true;
 }
 
+/*
+ * How many pixels of the image become one of the result.  A decoder that
+ * shrinks rounds sides up: the last pixel of a row may stand for less than the
+ * others, and counts so.
+ */
+static void
+ratios(const Scaling *s, int width, int height, double *across, double *down)
+{
+	const ImgPicture *picture = s->picture;
+	bool		lies = picture->orientation > 4;
+
+	*across = (double) s->image->Xsize / width;
+	*down = (double) s->image->Ysize / height;
+	if (picture->shrink > 1)
+	{
+		double		scale = 1.0 / picture->shrink;
+
+		*across = scale * (lies ? picture->source.height : picture->source.width) / width;
+		*down = scale * (lies ? picture->source.width : picture->source.height) / height;
+	}
+}
+
 static bool
 prepare(Scaling *s, int width, int height, const ImgBox *box)
 {
-	double		across = (double) s->image->Xsize / width;
-	double		down = (double) s->image->Ysize / height;
+	double		across;
+	double		down;
 	size_t		row_bytes;
+
+	ratios(s, width, height, &across, &down);
 
 	s->block_width = MAX(1, (int) (across / RATIO_LEFT));
 	s->block_height = MAX(1, (int) (down / RATIO_LEFT));
@@ -326,5 +350,6 @@ img_scale(ImgPicture *picture, int width, int height, const ImgBox *part)
 	for (int i = 0; i < picture->frames; i++)
 		if (!scale_frame(picture, i, width, height, part))
 			return false;
+	picture->shrink = 1;
 	return true;
 }

@@ -241,6 +241,7 @@ load_by_decoder(ImgPicture *picture)
 	if (image == NULL)
 		return false;
 	set_frame(picture, image);
+	picture->shrink = shrink;
 	return true;
 }
 
