@@ -157,7 +157,9 @@ COMMENT ON COLUMN @extschema@.img_object.sha256 IS 'of the bytes';
 COMMENT ON COLUMN @extschema@.img_object.data IS 'the picture, where storage is database';
 
 
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.' || t, '')
-FROM pg_catalog.unnest(ARRAY['img_task_id', 'img_job_live', 'img_job_ended',
-	'img_job_error', 'img_object']) t;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.img_task_id', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.img_job_live', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.img_job_ended', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.img_job_error', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.img_object', '');
 

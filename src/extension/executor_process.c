@@ -104,7 +104,7 @@ start(ImgExecutor *executor, const char *mode, int listener)
 	int			pair[2];
 	int			error;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not make a socket pair for an image executor: %m")));
 	if (listener < 0)

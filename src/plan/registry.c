@@ -1,0 +1,150 @@
+/*
+ * registry.c
+ *	  The lists of operations and formats, and what can be said of any of them.
+ *
+ * Compiled into imgapi.so and into imgapi-executor.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "plan/plan.h"
+#include "plan/registry.h"
+
+extern const ImgOperation img_operation_restorations;
+extern const ImgOperation img_operation_generative;
+extern const ImgOperation img_operation_privacy;
+extern const ImgOperation img_operation_resizing;
+extern const ImgOperation img_operation_adjustments;
+extern const ImgOperation img_operation_padding;
+extern const ImgOperation img_operation_background;
+
+/* The order in which the steps of a plan run. */
+const ImgOperation *const img_operations[] = {
+	&img_operation_restorations,
+	&img_operation_generative,
+	&img_operation_privacy,
+	&img_operation_resizing,
+	&img_operation_adjustments,
+	&img_operation_padding,
+	&img_operation_background,
+};
+const int	img_operation_count = sizeof(img_operations) / sizeof(img_operations[0]);
+
+extern const ImgFormat img_format_jpeg;
+extern const ImgFormat img_format_png;
+extern const ImgFormat img_format_webp;
+extern const ImgFormat img_format_gif;
+extern const ImgFormat img_format_tiff;
+extern const ImgFormat img_format_avif;
+extern const ImgFormat img_format_heic;
+
+const ImgFormat *const img_formats[] = {
+	&img_format_jpeg,
+	&img_format_png,
+	&img_format_webp,
+	&img_format_gif,
+	&img_format_tiff,
+	&img_format_avif,
+	&img_format_heic,
+};
+const int	img_format_count = sizeof(img_formats) / sizeof(img_formats[0]);
+
+int
+img_operation_index(const char *key)
+{
+	for (int i = 0; i < img_operation_count; i++)
+		if (strcmp(img_operations[i]->key, key) == 0)
+			return i;
+	return -1;
+}
+
+int
+img_format_index(const char *name)
+{
+	for (int i = 0; i < img_format_count; i++)
+		if (strcmp(img_formats[i]->name, name) == 0)
+			return i;
+	return -1;
+}
+
+void
+img_step_defaults(ImgStep *step, const ImgArgument *arguments)
+{
+	if (arguments == NULL)
+		return;
+	for (const ImgArgument *a = arguments; a->name != NULL; a++)
+	{
+		if (a->type == IMG_ANY)
+			continue;
+		step->value[a->slot] = a->initial;
+		if (a->type == IMG_LENGTH)
+			step->value[a->slot + 1] = IMG_AUTO;
+		img_step_defaults(step, a->members);
+		for (const ImgChoice *c = a->choices; c != NULL && c->name != NULL; c++)
+			img_step_defaults(step, c->members);
+	}
+}
+
+static int
+choice_count(const ImgArgument *argument)
+{
+	int			n = 0;
+
+	while (argument->choices[n].name != NULL)
+		n++;
+	return n;
+}
+
+static bool
+whole_between(double value, double min, double max)
+{
+	return isfinite(value) && value == floor(value) && value >= min && value <= max;
+}
+
+static bool
+argument_valid(const ImgStep *step, const ImgArgument *a)
+{
+	double		value = step->value[a->slot];
+
+	switch (a->type)
+	{
+		case IMG_BOOL:
+			return value == 0 || value == 1;
+		case IMG_INTEGER:
+			return whole_between(value, a->min, a->max) || value == a->initial;
+		case IMG_REAL:
+			return (isfinite(value) && value >= a->min && value <= a->max) || value == a->initial;
+		case IMG_COLOR:
+			return whole_between(value, 0, UINT32_MAX);
+		case IMG_LENGTH:
+			{
+				double		unit = step->value[a->slot + 1];
+
+				if (unit == IMG_AUTO)
+					return value == 0;
+				return (unit == IMG_PIXELS || unit == IMG_PERCENT) &&
+					whole_between(value, a->min, a->max);
+			}
+		case IMG_CHOICE:
+			return whole_between(value, 0, choice_count(a) - 1) || value == a->initial;
+		case IMG_ANY:
+			return true;
+	}
+	return false;
+}
+
+bool
+img_step_valid(const ImgStep *step, const ImgArgument *arguments)
+{
+	if (arguments == NULL)
+		return true;
+	for (const ImgArgument *a = arguments; a->name != NULL; a++)
+	{
+		if (!argument_valid(step, a) || !img_step_valid(step, a->members))
+			return false;
+		for (const ImgChoice *c = a->choices; c != NULL && c->name != NULL; c++)
+			if (!img_step_valid(step, c->members))
+				return false;
+	}
+	return true;
+}
