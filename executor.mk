@@ -7,7 +7,7 @@
 
 PKG_CONFIG ?= pkg-config
 
-EXECUTOR_PACKAGES = vips gmodule-2.0 libjpeg libpng libwebp libseccomp
+EXECUTOR_PACKAGES = vips gmodule-2.0 libjpeg libpng libwebp lcms2 libseccomp
 EXECUTOR_SRC = $(PLAN_SRC) $(sort $(wildcard src/executor/*.c))
 EXECUTOR_DIR = build/executor$(if $(ASAN),-asan)
 EXECUTOR_OBJS = $(EXECUTOR_SRC:src/%.c=$(EXECUTOR_DIR)/%.o)
@@ -18,7 +18,7 @@ EXECUTOR_ASAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fn
 
 build/imgapi-executor build/imgapi-executor-asan: executor.mk
 	@$(PKG_CONFIG) --exists $(EXECUTOR_PACKAGES) || { \
-		echo "imgapi-executor needs $(EXECUTOR_PACKAGES). On Debian: apt-get install pkg-config libvips-dev libjpeg-dev libpng-dev libwebp-dev libseccomp-dev" >&2; exit 1; }
+		echo "imgapi-executor needs $(EXECUTOR_PACKAGES). On Debian: apt-get install pkg-config libvips-dev libjpeg-dev libpng-dev libwebp-dev liblcms2-dev libseccomp-dev" >&2; exit 1; }
 	$(CC) $(EXECUTOR_LDFLAGS) $(if $(ASAN),$(EXECUTOR_ASAN)) -o $@ $(filter %.o,$^) $$($(PKG_CONFIG) --libs $(EXECUTOR_PACKAGES)) -lm
 
 build/imgapi-executor: $(EXECUTOR_OBJS)

@@ -4,6 +4,8 @@
  *
  * Runs in imgapi-executor.
  */
+#include <lcms2.h>
+
 #include "executor/pipeline.h"
 
 /* The profile of an image if it has one that says something; NULL otherwise. */
@@ -20,19 +22,86 @@ useful_profile(VipsImage *image, size_t *length)
 	return data;
 }
 
-/* Through the profile of the picture; NULL if that cannot be used. */
-static VipsImage *
-by_profile(VipsImage *image)
+/* How lcms calls the bands of an image; 0 if it is of another kind. */
+static cmsUInt32Number
+lcms_format(VipsImage *image)
 {
-	VipsImage  *result;
+	int			bytes = image->BandFmt == VIPS_FORMAT_UCHAR ? 1 : image->BandFmt == VIPS_FORMAT_USHORT ? 2 : 0;
+	int			colors = image->Type == VIPS_INTERPRETATION_CMYK ? 4 : image->Bands < 3 ? 1 : 3;
+	int			space = colors == 4 ? PT_CMYK : colors == 1 ? PT_GRAY : PT_RGB;
 
-	if (image->Coding != VIPS_CODING_NONE ||
-		vips_icc_transform(image, &result, "srgb", "embedded", TRUE,
-						   "intent", VIPS_INTENT_RELATIVE, "depth", 8, NULL))
+	if (bytes == 0 || image->Coding != VIPS_CODING_NONE || image->Bands < colors || image->Bands > colors + 1)
+		return 0;
+	return COLORSPACE_SH(space) | CHANNELS_SH(colors) | EXTRA_SH(image->Bands - colors) | BYTES_SH(bytes);
+}
+
+/* From the profile to sRGB; NULL if the profile is broken, or of something
+ * else than this picture. */
+static cmsHTRANSFORM
+make_transform(VipsImage *image, const void *data, size_t length)
+{
+	cmsUInt32Number format = lcms_format(image);
+	cmsUInt32Number result = image->Bands == (int) T_CHANNELS(format) ? TYPE_RGB_8 : TYPE_RGBA_8;
+	cmsHPROFILE source = cmsOpenProfileFromMem(data, length);
+	cmsHPROFILE target = cmsCreate_sRGBProfile();
+	cmsHTRANSFORM transform = NULL;
+
+	if (format != 0 && source != NULL && target != NULL)
+		transform = cmsCreateTransform(source, format, target, result,
+									   INTENT_RELATIVE_COLORIMETRIC, cmsFLAGS_COPY_ALPHA);
+	if (source != NULL)
+		cmsCloseProfile(source);
+	if (target != NULL)
+		cmsCloseProfile(target);
+	return transform;
+}
+
+static VipsImage *
+transformed(ImgPicture *picture, VipsImage *image, cmsHTRANSFORM transform)
+{
+	int			bands = T_CHANNELS(cmsGetTransformOutputFormat(transform)) + T_EXTRA(cmsGetTransformOutputFormat(transform));
+	size_t		line = (size_t) image->Xsize * bands;
+	unsigned char *pixels = g_try_malloc(line * image->Ysize);
+
+	if (pixels == NULL)
 	{
-		vips_error_clear();
+		img_fail_memory(picture, line * image->Ysize);
 		return NULL;
 	}
+	for (int y = 0; y < image->Ysize; y++)
+	{
+		if (y % 64 == 0 && img_stopped(picture))
+		{
+			g_free(pixels);
+			return NULL;
+		}
+		cmsDoTransform(transform, VIPS_IMAGE_ADDR(image, 0, y), pixels + y * line, image->Xsize);
+	}
+	return img_wrap(picture, pixels, image->Xsize, image->Ysize, bands,
+					VIPS_FORMAT_UCHAR, VIPS_INTERPRETATION_sRGB, image);
+}
+
+/* Through the profile of the picture.  NULL: the profile cannot be used, or
+ * the picture has failed. */
+static VipsImage *
+by_profile(ImgPicture *picture, VipsImage *image, const void *profile, size_t length)
+{
+	cmsHTRANSFORM transform = make_transform(image, profile, length);
+	VipsImage  *pixels;
+	VipsImage  *result = NULL;
+
+	if (transform == NULL)
+	{
+		picture->warnings |= IMG_WARNING_PROFILE;
+		return NULL;
+	}
+	pixels = img_evaluate(picture, image);
+	if (pixels != NULL)
+	{
+		result = transformed(picture, pixels, transform);
+		g_object_unref(pixels);
+	}
+	cmsDeleteTransform(transform);
 	return result;
 }
 
@@ -88,12 +157,12 @@ img_to_srgb(ImgPicture *picture)
 		VipsImage  *converted = NULL;
 		size_t		length;
 
-		if (useful_profile(image, &length) != NULL)
-		{
-			converted = by_profile(image);
-			if (converted == NULL)
-				picture->warnings |= IMG_WARNING_PROFILE;
-		}
+		const void *profile = useful_profile(image, &length);
+
+		if (profile != NULL)
+			converted = by_profile(picture, image, profile, length);
+		if (picture->outcome != IMG_DONE)
+			return false;
 		if (converted == NULL)
 		{
 			if (is_plain(image))

@@ -18,4 +18,7 @@ extern bool img_jpeg_encode(ImgPicture *picture, VipsImage *image, int quality, 
 extern bool img_webp_encode(ImgPicture *picture, VipsImage *image, int quality, bool lossless,
 							void **data, size_t *length);
 
+/* Takes the EXIF block out of a file that libvips has written. */
+extern void img_webp_drop_exif(unsigned char *data, size_t *length);
+
 #endif							/* IMGAPI_EXECUTOR_ENCODER_H */

@@ -107,10 +107,11 @@ compute(ImgPicture *picture, VipsImage *image, VipsRegion *region, unsigned char
  * stay behind.  Whoever needs some takes them from the image that was loaded.
  */
 VipsImage *
-img_wrap(ImgPicture *picture, void *pixels, int width, int height, VipsImage *like)
+img_wrap(ImgPicture *picture, void *pixels, int width, int height, int bands,
+		 VipsBandFormat format, VipsInterpretation space, VipsImage *like)
 {
-	VipsImage  *image = vips_image_new_from_memory(pixels, VIPS_IMAGE_SIZEOF_PEL(like) * width * height,
-												   width, height, like->Bands, like->BandFmt);
+	size_t		size = vips_format_sizeof(format) * bands * width * height;
+	VipsImage  *image = vips_image_new_from_memory(pixels, size, width, height, bands, format);
 	const void *profile;
 	size_t		length;
 
@@ -121,7 +122,7 @@ img_wrap(ImgPicture *picture, void *pixels, int width, int height, VipsImage *li
 		return NULL;
 	}
 	g_signal_connect(image, "postclose", G_CALLBACK(free_pixels), pixels);
-	image->Type = like->Type;
+	image->Type = space;
 	image->Xres = like->Xres;
 	image->Yres = like->Yres;
 	if (!picture->srgb && vips_image_get_typeof(like, VIPS_META_ICC_NAME) != 0 &&
@@ -134,10 +135,13 @@ VipsImage *
 img_evaluate(ImgPicture *picture, VipsImage *image)
 {
 	size_t		size = VIPS_IMAGE_SIZEOF_IMAGE(image);
-	void	   *pixels = g_try_malloc(size);
+	void	   *pixels;
 	VipsRegion *region;
 	bool		done;
 
+	if (image->dtype == VIPS_IMAGE_SETBUF_FOREIGN)
+		return g_object_ref(image); /* lies in memory */
+	pixels = g_try_malloc(size);
 	if (pixels == NULL)
 	{
 		img_fail_memory(picture, size);
@@ -151,5 +155,6 @@ img_evaluate(ImgPicture *picture, VipsImage *image)
 		g_free(pixels);
 		return NULL;
 	}
-	return img_wrap(picture, pixels, image->Xsize, image->Ysize, image);
+	return img_wrap(picture, pixels, image->Xsize, image->Ysize, image->Bands,
+					image->BandFmt, image->Type, image);
 }

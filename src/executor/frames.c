@@ -68,12 +68,8 @@ compute_frames(ImgPicture *picture)
 {
 	for (int i = 0; i < picture->frames; i++)
 	{
-		VipsImage  *image = picture->frame[i];
-		VipsImage  *computed;
+		VipsImage  *computed = img_evaluate(picture, picture->frame[i]);
 
-		if (image->dtype == VIPS_IMAGE_SETBUF_FOREIGN)
-			continue;			/* lies in memory */
-		computed = img_evaluate(picture, image);
 		if (computed == NULL)
 			return false;
 		img_replace_frame(picture, i, computed);

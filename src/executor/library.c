@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <vips/vips.h>
-#include <vips/vector.h>
-
 #include "executor/library.h"
 #include "executor/pipeline.h"
 
@@ -72,6 +69,10 @@ img_library_start(bool verbose)
 	setenv("VIPSHOME", "/nonexistent", 1);
 	/* No temporary files: what does not fit into memory is refused. */
 	setenv("VIPS_DISC_THRESHOLD", "1024g", 1);
+	/* Nothing compiled at run time: it costs more than it saves for what is
+	 * left to libvips here, and needs executable memory. */
+	setenv("ORC_CODE", "backup,emulate", 1);
+	setenv("VIPS_NOVECTOR", "1", 1);
 	if (VIPS_INIT("imgapi-executor"))
 		return false;
 	limit_openmp();
@@ -124,32 +125,11 @@ try_format(const ImgFormat *format, ImgFormatAbility *ability)
 	vips_error_clear();
 }
 
-/*
- * The vector code of libvips needs executable memory, which the sandbox does
- * not give: it gets its memory here.
- */
-static void
-warm_vectors(void)
-{
-	ImgRequest	request = {.limits = {UINT64_MAX, UINT32_MAX, UINT32_MAX, 0, UINT32_MAX}};
-	ImgPicture	picture = {.request = &request, .client = -1, .orientation = 1};
-
-	vips_vector_set_enabled(TRUE);
-	picture.frame = g_new0(VipsImage *, 1);
-	picture.frame[0] = sample();
-	picture.frames = picture.frame[0] != NULL ? 1 : 0;
-	if (picture.frames == 1 && img_scale(&picture, SAMPLE_SIDE / 5, SAMPLE_SIDE / 5, NULL))
-		img_settle(&picture);
-	img_free_frames(&picture);
-	vips_error_clear();
-}
-
 /* AVIF and HEIC need no warming: their libraries are loaded with the module,
  * and their encoders take long. */
 void
 img_library_warm(void)
 {
-	warm_vectors();
 	for (int i = 0; i < img_format_count; i++)
 	{
 		ImgFormatAbility ignored;

@@ -132,8 +132,9 @@ extern bool img_profile_is_srgb(const unsigned char *data, size_t length);
 /* The pixels of an image, in memory; NULL after img_fail_picture(). */
 extern VipsImage *img_evaluate(ImgPicture *picture, VipsImage *image);
 
-/* An image of 8 bit pixels, which it owns, that is otherwise like another. */
-extern VipsImage *img_wrap(ImgPicture *picture, void *pixels, int width, int height, VipsImage *like);
+/* An image of pixels, which it owns, that is otherwise like another. */
+extern VipsImage *img_wrap(ImgPicture *picture, void *pixels, int width, int height, int bands,
+						   VipsBandFormat format, VipsInterpretation space, VipsImage *like);
 
 /* Watches the work that libvips does on an image by itself. */
 extern void img_watch(ImgPicture *picture, VipsImage *image);

@@ -42,7 +42,7 @@ static const int refused[] = {
 	SCMP_SYS(dup), SCMP_SYS(get_mempolicy), SCMP_SYS(set_mempolicy),
 	SCMP_SYS(sched_setaffinity), SCMP_SYS(setpriority),
 	SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler),
-	SCMP_SYS(uname), SCMP_SYS(ioctl), SCMP_SYS(umask), SCMP_SYS(unlink), SCMP_SYS(mkdir),
+	SCMP_SYS(uname), SCMP_SYS(ioctl),
 };
 
 /* Rules that look at arguments. */

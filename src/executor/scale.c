@@ -263,7 +263,8 @@ shrunk(ImgPicture *picture, VipsImage *image, int width, int height, const ImgBo
 		g_free(pixels);
 		return NULL;
 	}
-	return img_wrap(picture, pixels, box->width, box->height, image);
+	return img_wrap(picture, pixels, box->width, box->height, image->Bands,
+					VIPS_FORMAT_UCHAR, image->Type, image);
 }
 
 /* By libvips, whatever the image. */

@@ -8,13 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <vips/vips.h>
-#include <vips/vector.h>
-
 #include "executor/decoder.h"
-
-/* Pictures below this are faster without code that is compiled for each. */
-#define VECTOR_PIXELS	(250 * 1000)
 
 /* What loaders are asked for besides the file. */
 typedef struct LoadOptions
@@ -251,7 +245,6 @@ load_by_decoder(ImgPicture *picture)
 bool
 img_load(ImgPicture *picture)
 {
-	vips_vector_set_enabled((double) picture->source.width * picture->source.height > VECTOR_PIXELS);
 	if (picture->decoder != NULL)
 		return load_by_decoder(picture);
 	if (stays_animated(picture))

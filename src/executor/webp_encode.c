@@ -1,9 +1,11 @@
 /*
  * webp_encode.c
- *	  Writes still WebP from pixels in memory.
+ *	  Writes still WebP from pixels in memory, and tidies animations.
  *
  * Runs in imgapi-executor.
  */
+#include <string.h>
+
 #include <webp/encode.h>
 
 #include "executor/encoder.h"
@@ -98,4 +100,41 @@ img_webp_encode(ImgPicture *picture, VipsImage *image, int quality, bool lossles
 	*data = writer.mem;
 	*length = writer.size;
 	return true;
+}
+
+static uint32_t
+little_endian(const unsigned char *p)
+{
+	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t) p[3] << 24;
+}
+
+/*
+ * libvips 8.14 gives every animation an EXIF block, even when told to leave
+ * metadata out.  Takes it out again: the file gets shorter, and the flag in
+ * its header is cleared.
+ */
+void
+img_webp_drop_exif(unsigned char *data, size_t *length)
+{
+	const uint8_t exif_flag = 0x08;
+	size_t		at = 12;
+
+	while (*length >= 8 && at <= *length - 8)
+	{
+		size_t		size = 8 + (((size_t) little_endian(data + at + 4) + 1) & ~(size_t) 1);
+
+		if (size > *length - at)
+			break;
+		if (memcmp(data + at, "VP8X", 4) == 0)
+			data[at + 8] &= ~exif_flag;
+		if (memcmp(data + at, "EXIF", 4) == 0)
+		{
+			memmove(data + at, data + at + size, *length - at - size);
+			*length -= size;
+		}
+		else
+			at += size;
+	}
+	for (int i = 0; i < 4; i++)
+		data[4 + i] = (*length - 8) >> 8 * i & 0xff;
 }

@@ -47,10 +47,13 @@ save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 	if (picture->frames == 1)
 		return img_webp_encode(picture, picture->frame[0], options->value[QUALITY],
 							   options->value[COMPRESSION] == LOSSLESS, data, length);
-	return img_call_saver(picture, data, length,
-						  "Q", (int) options->value[QUALITY],
-						  "lossless", options->value[COMPRESSION] == LOSSLESS,
-						  NULL);
+	if (!img_call_saver(picture, data, length,
+						"Q", (int) options->value[QUALITY],
+						"lossless", options->value[COMPRESSION] == LOSSLESS,
+						NULL))
+		return false;
+	img_webp_drop_exif(*data, length);
+	return true;
 }
 #endif
 

@@ -1,0 +1,199 @@
+"""Talks to imgapi-executor as PostgreSQL does: src/protocol/wire.h in Python.
+
+The numbers of slots and the positions of formats and operations are those of
+src/operations and src/formats; a test fails when they move.
+"""
+import array
+import collections
+import math
+import os
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+
+MAGIC, VERSION = 0x696D6731, 1
+HELLO, EDIT, INFO, FORMATS = 1, 2, 3, 4
+NOWHERE, INLINE, MEMFD = 0, 1, 2
+DONE, BAD_PICTURE, UNSUPPORTED, LIMIT, TIMEOUT, BAD_PLAN, FAILURE = range(7)
+INLINE_INPUT, INLINE_OUTPUT = 16 * 1024, 48 * 1024
+FORMAT_NAMES = ["jpeg", "png", "webp", "gif", "tiff", "avif", "heic"]
+OF_SOURCE = 0xFFFF
+ALL_FORMATS = 0xFFFFFFFF
+FIRST_FRAME, PROFILE = 1, 2
+SLOTS = 12
+RESIZING, BACKGROUND = 3, 6
+AUTO, PX, PERCENT = 0, 1, 2
+CROP, COVER, BOUNDS, CANVAS = range(4)
+
+REQUEST = struct.Struct("=IHHQ QIIII HHIQ")
+FACTS = struct.Struct("=HBBIIIII dd 16s24s")
+REPLY = struct.Struct("=IHHQ HHIQqII")
+STEP = struct.Struct("=HHHH" + "d" * SLOTS)
+
+Facts = collections.namedtuple(
+    "Facts", "format has_alpha has_icc width height pages orientation unused "
+    "lat lng color_space taken_at")
+Reply = collections.namedtuple(
+    "Reply", "outcome id stage text output started_at microseconds warnings source result")
+
+
+def step(operation, values, given=0):
+    slots = [float(values.get(i, 0)) for i in range(SLOTS)]
+    return STEP.pack(operation, given, 0, 0, *slots)
+
+
+def length(value):
+    """Number and unit of 100, "50%" or "auto"."""
+    if value in (None, "auto"):
+        return 0, AUTO
+    if isinstance(value, str):
+        return float(value.rstrip("%")), PERCENT
+    return value, PX
+
+
+def resizing(width=None, height=None, fit=CROP, smart=False):
+    (w, wu), (h, hu) = length(width), length(height)
+    return step(RESIZING, {0: w, 1: wu, 2: h, 3: hu, 4: fit, 5: int(smart)})
+
+
+def background(color=None):
+    values = {2: 0xFFFFFFFF if color is None else color}
+    return step(BACKGROUND, values, 0 if color is None else 1 << 2)
+
+
+def options(name, **given):
+    """The option step of a format, with its defaults."""
+    first = {"jpeg": {0: given.get("quality", 85), 1: given.get("progressive", 1)},
+             "png": {0: given.get("compression", 2)},
+             "webp": {0: given.get("lossless", 0), 1: given.get("quality", 75)},
+             "gif": {},
+             "tiff": {0: given.get("lossless", 1), 1: given.get("quality", 75)},
+             "avif": {0: given.get("lossless", 0), 1: given.get("quality", 50)},
+             "heic": {}}[name]
+    return step(FORMAT_NAMES.index(name), first)
+
+
+def plan(steps=(), format=None, dpi=0, cmyk=0, **given):
+    number = OF_SOURCE if format is None else FORMAT_NAMES.index(format)
+    output = options(format, **given) if format else step(0, {})
+    metadata = step(0, {0: dpi, 1: cmyk, 2: -1})
+    return struct.pack("=HHHH", 1, len(steps), number, 0) + output + metadata + b"".join(steps)
+
+
+class Gone(Exception):
+    """The executor has ended; the value is its status as subprocess has it."""
+
+
+class Executor:
+    """One executor in owned mode, with one slot."""
+
+    def __init__(self, program, sandbox="require", memory=1024, extra=()):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket = ours
+        self.memfd = os.memfd_create("slot")
+        self.next_id = 1
+        self.process = spawn(program, ["owned", "--sandbox=" + sandbox, "--memory=%d" % memory, *extra],
+                             {3: theirs.fileno()})
+        theirs.close()
+        self.ready = self.receive()
+        if self.ready.outcome != DONE:
+            raise Gone(self.ready.text)
+        self.send_raw(self.request(HELLO, b"", NOWHERE, 0), [self.memfd])
+
+    def request(self, kind, plan, place, input_length, **limits):
+        self.next_id += 1
+        return REQUEST.pack(
+            MAGIC, VERSION, kind, self.next_id,
+            limits.get("pixels", 100_000_000), limits.get("frames", 1000), limits.get("side", 16384),
+            limits.get("milliseconds", 30000), limits.get("formats", ALL_FORMATS),
+            place, 0, len(plan), input_length) + plan
+
+    def send_raw(self, message, fds=()):
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        try:
+            self.socket.sendmsg([message], ancillary)
+        except (BrokenPipeError, ConnectionResetError):
+            raise Gone(self.process.wait())
+
+    def receive(self):
+        try:
+            message = self.socket.recv(65536)
+        except ConnectionResetError:
+            message = b""
+        if not message:
+            raise Gone(self.process.wait())
+        return self.parse(message)
+
+    def parse(self, message):
+        (magic, version, outcome, number, stage, place, text_length, output_length,
+         started, microseconds, warnings) = REPLY.unpack_from(message)
+        assert magic == MAGIC and version == VERSION, "magic of a reply"
+        facts = [facts_of(message, REPLY.size + i * FACTS.size) for i in range(2)]
+        at = REPLY.size + 2 * FACTS.size
+        text = message[at:at + text_length].decode("ascii")
+        if place == INLINE:
+            output = message[at + text_length:]
+        elif place == MEMFD:
+            output = os.pread(self.memfd, output_length, 0)
+        else:
+            output = b""
+        assert len(output) == output_length, "length of an output"
+        return Reply(outcome, number, stage, text, output, started, microseconds, warnings, *facts)
+
+    def call(self, kind, data=b"", plan=b"", **limits):
+        if len(data) <= INLINE_INPUT:
+            self.send_raw(self.request(kind, plan, INLINE, len(data), **limits) + data)
+        else:
+            os.pwrite(self.memfd, data, 0)
+            self.send_raw(self.request(kind, plan, MEMFD, len(data), **limits))
+        reply = self.receive()
+        assert reply.id == self.next_id, "id of a reply"
+        return reply
+
+    def edit(self, data, plan, **limits):
+        return self.call(EDIT, data, plan, **limits)
+
+    def info(self, data, **limits):
+        return self.call(INFO, data, **limits)
+
+    def formats(self):
+        output = self.call(FORMATS).output
+        return {name: tuple(output[i * 4:i * 4 + 2]) for i, name in enumerate(FORMAT_NAMES)}
+
+    def status(self, key):
+        with open("/proc/%d/status" % self.process.pid) as file:
+            for line in file:
+                if line.startswith(key + ":"):
+                    return line.split()[1]
+
+    def close(self):
+        self.socket.close()
+        os.close(self.memfd)
+        return self.process.wait(timeout=10)
+
+
+def facts_of(message, at):
+    values = list(FACTS.unpack_from(message, at))
+    values[10] = values[10].split(b"\0")[0].decode()
+    values[11] = values[11].split(b"\0")[0].decode()
+    return Facts(*values)
+
+
+def spawn(program, arguments, descriptors):
+    """Starts a program with these descriptors, and three more it must close."""
+    def arrange():
+        spare = [os.dup(fd) for fd in descriptors.values()]
+        for number, fd in zip(descriptors, spare):
+            os.dup2(fd, 40 + number)
+        for number in descriptors:
+            os.dup2(40 + number, number)
+        for fd in (20, 21, 22):
+            os.dup2(2, fd)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGURG, signal.SIGALRM})
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+    environment = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
+    return subprocess.Popen([program, *arguments], env=environment, close_fds=False,
+                            preexec_fn=arrange, stdin=subprocess.DEVNULL)
