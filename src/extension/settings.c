@@ -154,13 +154,24 @@ check_retention(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/*
+ * A library that a session loads may not define settings of the server's
+ * start: PostgreSQL ends the session.  They have no effect there but on the
+ * session's own executor, and users may not change them either way.
+ */
+static GucContext
+context_here(GucContext context)
+{
+	return context == PGC_POSTMASTER && !process_shared_preload_libraries_in_progress ? PGC_SIGHUP : context;
+}
+
 void
 img_define_settings(void)
 {
 	for (int i = 0; i < lengthof(integers); i++)
 		DefineCustomIntVariable(integers[i].name, integers[i].help, NULL, integers[i].value,
 								integers[i].initial, integers[i].min, integers[i].max,
-								integers[i].context, integers[i].flags, NULL, NULL, NULL);
+								context_here(integers[i].context), integers[i].flags, NULL, NULL, NULL);
 
 	DefineCustomStringVariable("imgapi.databases", "Databases whose jobs this server works on.",
 							   "A list of names, or * for every database that has the extension.",
@@ -179,8 +190,8 @@ img_define_settings(void)
 							 &imgapi_notify, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("imgapi.sandbox", "Whether executors must be confined.",
 							 "require: do not start without; prefer: as far as the kernel can; off: for debugging.",
-							 &imgapi_sandbox, IMG_SANDBOX_REQUIRE, sandbox_options, PGC_POSTMASTER, 0,
-							 NULL, NULL, NULL);
+							 &imgapi_sandbox, IMG_SANDBOX_REQUIRE, sandbox_options,
+							 context_here(PGC_POSTMASTER), 0, NULL, NULL, NULL);
 
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("imgapi");

@@ -1,0 +1,307 @@
+# ImgTest.pm
+#	  What the tests of imgapi's processes share: servers, pictures, and a look
+#	  at the executors behind a server's back (/proc).
+#
+# Nothing here sleeps for a fixed time: wait_until() and poll_query_until()
+# wait for a condition, and fail when it does not come.
+
+package ImgTest;
+
+use strict;
+use warnings;
+
+use Compress::Zlib qw(compress crc32);
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+our @EXPORT = qw(
+  img_node new_node png small_png literal slow_operations slow_format seconds
+  worker_pid launcher_pid executors server_executors status_field alive ended stopped wait_until
+  submit wait_job job cpu job_is poll_is fails_with photo_table wait_dispatcher count_log
+);
+
+# A hang is a failure long before prove gives up.
+$PostgreSQL::Test::Utils::timeout_default = 60;
+
+# ------------------------------------------------------------------- servers
+
+# A server that preloads imgapi, not started. Settings follow as name => value.
+sub new_node
+{
+	my ($name, %settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	%settings = (
+		'shared_preload_libraries' => 'imgapi',
+		'imgapi.executors' => 2,
+		'max_prepared_transactions' => 10,
+		'restart_after_crash' => 'on',
+		%settings);
+	my $streaming = delete $settings{streaming};
+	$node->init(allows_streaming => $streaming, extra => ['--no-sync']);
+	$node->append_conf('postgresql.conf', "$_ = '$settings{$_}'") foreach sort keys %settings;
+	return $node;
+}
+
+# The same, running, with the extension in database postgres.
+sub img_node
+{
+	my $node = new_node(@_);
+
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION imgapi');
+	wait_dispatcher($node);
+	return $node;
+}
+
+# Waits for a dispatcher whose executors are ready; its pid. After a crash the
+# new one is told from the old one by its pid.
+sub wait_dispatcher
+{
+	my ($node, $database, $old) = @_;
+
+	$database //= 'postgres';
+	$old //= 0;
+	$node->poll_query_until($database, qq{
+		SELECT EXISTS (SELECT FROM img_worker WHERE database = '$database' AND pid <> $old
+			AND executors = pg_catalog.current_setting('imgapi.executors')::int)})
+	  or die "no dispatcher came for database $database";
+	return worker_pid($node, $database);
+}
+
+sub worker_pid
+{
+	my ($node, $database) = @_;
+
+	$database //= 'postgres';
+	return $node->safe_psql($database, "SELECT pid FROM img_worker WHERE database = '$database'");
+}
+
+sub launcher_pid
+{
+	my ($node) = @_;
+
+	return $node->safe_psql('postgres', 'SELECT pid FROM img_worker WHERE database IS NULL');
+}
+
+# How often a line of the server's log, from an offset on, matches.
+sub count_log
+{
+	my ($node, $regexp, $offset) = @_;
+	my $log = slurp_file($node->logfile, $offset // 0);
+
+	return scalar(() = $log =~ /$regexp/mg);
+}
+
+# ------------------------------------------------------------------ pictures
+
+sub chunk
+{
+	my ($type, $data) = @_;
+
+	return pack('N', length $data) . $type . $data . pack('N', crc32($type . $data));
+}
+
+# A grey PNG of coarse blocks whose shades depend on the seed.
+sub png
+{
+	my ($width, $height, $seed) = @_;
+	my $rows = '';
+
+	$seed //= 1;
+	for my $y (0 .. $height - 1)
+	{
+		my @shades;
+		for my $block (0 .. int(($width - 1) / 8))
+		{
+			my $shade = (($block * 37 + int($y / 8) * 101 + $seed * 53) * 2654435761) >> 7 & 255;
+			push @shades, (chr $shade) x 8;
+		}
+		$rows .= "\0" . substr(join('', @shades), 0, $width);
+	}
+	return "\x89PNG\r\n\x1a\n"
+	  . chunk('IHDR', pack('NNCCCCC', $width, $height, 8, 0, 0, 0, 0))
+	  . chunk('IDAT', compress($rows))
+	  . chunk('IEND', '');
+}
+
+sub small_png { return png(64, 64, $_[0]); }
+
+# Bytes as an SQL expression.
+sub literal { return q{'\x} . unpack('H*', $_[0]) . q{'::bytea}; }
+
+# What keeps an executor busy for tens of seconds, legitimately: a small
+# picture made large, as AVIF.
+sub slow_operations { return '{"resizing": {"width": 8000, "height": 8000, "fit": "cover"}}'; }
+sub slow_format { return '{"format": {"type": "avif", "compression": {"type": "lossy", "quality": 90}}}'; }
+
+# A table whose thumbnails are made by trigger, and who counts every write of
+# one.
+sub photo_table
+{
+	my ($node, $database) = @_;
+
+	$node->safe_psql($database // 'postgres', q{
+		CREATE TABLE photo (id int PRIMARY KEY, name text, data bytea, thumb bytea);
+		CREATE TRIGGER make_thumb AFTER INSERT OR UPDATE OF data OR DELETE ON photo FOR EACH ROW
+			EXECUTE FUNCTION img_on_upload('data', '{"resizing": {"width": 16, "height": 16, "fit": "bounds"}}', 'thumb');
+		CREATE TABLE written (id int, at timestamptz DEFAULT clock_timestamp());
+		CREATE FUNCTION note_write() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			INSERT INTO written (id) VALUES (new.id);
+			RETURN new;
+		END $$;
+		CREATE TRIGGER note AFTER UPDATE OF thumb ON photo FOR EACH ROW
+			WHEN (old.thumb IS DISTINCT FROM new.thumb) EXECUTE FUNCTION note_write();});
+}
+
+# ----------------------------------------------------------------- processes
+
+sub alive { return -e "/proc/$_[0]" && !ended($_[0]); }
+
+# One field of /proc/PID/status; undef when the process is gone.
+sub status_field
+{
+	my ($pid, $field) = @_;
+
+	open(my $file, '<', "/proc/$pid/status") or return undef;
+	while (my $line = <$file>)
+	{
+		return $1 if $line =~ /^$field:\s*(.*?)\s*$/;
+	}
+	return undef;
+}
+
+sub ended
+{
+	my $state = status_field($_[0], 'State');
+
+	return !defined $state || $state =~ /^[ZX]/;
+}
+
+sub stopped
+{
+	my $state = status_field($_[0], 'State');
+
+	return defined $state && $state =~ /^T/;
+}
+
+# Seconds of processor time a process has used; 0 when it is gone.
+sub cpu
+{
+	open(my $file, '<', "/proc/$_[0]/stat") or return 0;
+	my @fields = split ' ', (<$file> =~ s/^.*\) //r);
+	return ($fields[11] + $fields[12]) / 100;
+}
+
+# Live executors whose parent is that process.
+sub executors
+{
+	my ($parent) = @_;
+	my @found;
+
+	opendir(my $dir, '/proc') or die "could not read /proc: $!";
+	for my $pid (grep { /^\d+$/ } readdir $dir)
+	{
+		next unless (status_field($pid, 'Name') // '') eq 'imgapi-executor';
+		next if ended($pid) || (status_field($pid, 'PPid') // '') ne $parent;
+		push @found, $pid;
+	}
+	return sort { $a <=> $b } @found;
+}
+
+# Those of the launcher and of every dispatcher of a server.
+sub server_executors
+{
+	my ($node) = @_;
+
+	return map { executors($_) } split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM img_worker');
+}
+
+# Waits until a condition is true; false when it does not become true in time.
+sub wait_until
+{
+	my ($condition, $limit) = @_;
+	my $until = time + ($limit // 30);
+
+	while (time < $until)
+	{
+		return 1 if $condition->();
+		usleep(10_000);
+	}
+	return 0;
+}
+
+# Seconds that something takes.
+sub seconds(&)
+{
+	my $begin = time;
+
+	$_[0]->();
+	return time - $begin;
+}
+
+# ---------------------------------------------------------------------- jobs
+
+# Queues a picture; the job's id. Arguments beyond the operations as SQL.
+sub submit
+{
+	my ($node, $picture, $operations, @more) = @_;
+	my $arguments = join ', ', literal($picture), "'" . ($operations // '{"resizing": {"width": 16}}') . "'", @more;
+
+	return $node->safe_psql('postgres', "SELECT img_submit($arguments)");
+}
+
+# The state in which a job ends, or in which it is after so many seconds.
+sub wait_job
+{
+	my ($node, $id, $limit) = @_;
+
+	return $node->safe_psql('postgres', sprintf("SELECT img_wait('%s', '%d s')", $id, $limit // 30));
+}
+
+# Columns of img_job, separated by "|".
+sub job
+{
+	my ($node, $id, $columns) = @_;
+
+	return $node->safe_psql('postgres', "SELECT $columns FROM img_job WHERE id = '$id'");
+}
+
+sub job_is
+{
+	my ($node, $id, $columns, $expected, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is(job($node, $id, $columns), $expected, $name);
+}
+
+# A test: the query comes to give this in time.
+sub poll_is
+{
+	my ($node, $query, $expected, $name, $database) = @_;
+	my $found = '';
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	wait_until(sub { $found = $node->safe_psql($database // 'postgres', $query); $found eq $expected });
+	return is($found, $expected, $name);
+}
+
+# A test: the statement fails with that SQLSTATE and a message like that.
+sub fails_with
+{
+	my ($node, $statement, $sqlstate, $regexp, $name) = @_;
+	my ($status, $stdout, $stderr) = $node->psql('postgres', "\\set VERBOSITY verbose\n$statement");
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return subtest $name => sub {
+		isnt($status, 0, 'it fails');
+		like($stderr, qr/ERROR:  \Q$sqlstate\E:/, "with $sqlstate");
+		like($stderr, $regexp, 'and says why');
+	};
+}
+
+1;
