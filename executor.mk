@@ -16,16 +16,16 @@ EXECUTOR_CFLAGS = -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-mis
 EXECUTOR_LDFLAGS = -Wl,-z,relro,-z,now
 EXECUTOR_ASAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -U_FORTIFY_SOURCE
 
-build/imgapi-executor build/imgapi-executor-asan: executor.mk
-	@$(PKG_CONFIG) --exists $(EXECUTOR_PACKAGES) || { \
-		echo "imgapi-executor needs $(EXECUTOR_PACKAGES). On Debian: apt-get install pkg-config libvips-dev libjpeg-dev libpng-dev libwebp-dev liblcms2-dev libseccomp-dev" >&2; exit 1; }
-	$(CC) $(EXECUTOR_LDFLAGS) $(if $(ASAN),$(EXECUTOR_ASAN)) -o $@ $(filter %.o,$^) $$($(PKG_CONFIG) --libs $(EXECUTOR_PACKAGES)) -lm
+EXECUTOR = build/imgapi-executor$(if $(ASAN),-asan)
 
-build/imgapi-executor: $(EXECUTOR_OBJS)
+$(EXECUTOR): $(EXECUTOR_OBJS)
+	$(CC) $(EXECUTOR_LDFLAGS) $(if $(ASAN),$(EXECUTOR_ASAN)) -o $@ $(EXECUTOR_OBJS) $$($(PKG_CONFIG) --libs $(EXECUTOR_PACKAGES)) -lm
 
 # Headers are few: any change of one rebuilds all.
 $(EXECUTOR_DIR)/%.o: src/%.c $(wildcard src/*/*.h) executor.mk
 	@mkdir -p $(@D)
+	@$(PKG_CONFIG) --exists $(EXECUTOR_PACKAGES) || { \
+		echo "imgapi-executor needs $(EXECUTOR_PACKAGES). On Debian: apt-get install pkg-config libvips-dev libjpeg-dev libpng-dev libwebp-dev liblcms2-dev libseccomp-dev" >&2; exit 1; }
 	$(CC) $(EXECUTOR_CFLAGS) $(if $(ASAN),$(EXECUTOR_ASAN)) -DIMG_VIPS_LIBDIR='"'$$($(PKG_CONFIG) --variable=libdir vips)'"' \
 		$$($(PKG_CONFIG) --cflags $(EXECUTOR_PACKAGES)) -c -o $@ $<
 
@@ -33,3 +33,36 @@ $(EXECUTOR_DIR)/%.o: src/%.c $(wildcard src/*/*.h) executor.mk
 build/executor-bench: bench/executor_bench.c $(PLAN_SRC) $(wildcard src/*/*.h)
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=gnu11 -Wall -D_GNU_SOURCE -Isrc -o $@ bench/executor_bench.c $(PLAN_SRC) -lm
+
+# Debian's, which has python3-pil.
+PYTHON3 ?= /usr/bin/python3
+
+check-executor: $(EXECUTOR)
+	ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS=suppressions=$(CURDIR)/test/executor/leaks.txt:print_suppressions=0 \
+		UBSAN_OPTIONS=print_stacktrace=1 $(PYTHON3) test/executor/run.py $(EXECUTOR)
+
+# Hostile bytes, with clang's libFuzzer.  New finds go to build/fuzz; the corpus
+# in the tree is where it starts from.
+FUZZ_SECONDS ?= 20
+FUZZ_CC ?= clang
+FUZZ_CFLAGS = -O1 -g -std=gnu11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -D_GNU_SOURCE -Isrc
+FUZZERS = build/fuzz/fuzz_plan build/fuzz/fuzz_sniff
+
+build/fuzz/fuzz_plan: test/fuzz/fuzz_plan.c $(PLAN_SRC) $(wildcard src/*/*.h)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lm
+
+build/fuzz/fuzz_sniff: test/fuzz/fuzz_sniff.c $(filter-out src/executor/main.c,$(EXECUTOR_SRC)) $(wildcard src/*/*.h)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -DIMGAPI_EXECUTOR $$($(PKG_CONFIG) --cflags --libs $(EXECUTOR_PACKAGES)) \
+		-DIMG_VIPS_LIBDIR='"'$$($(PKG_CONFIG) --variable=libdir vips)'"' -o $@ $(filter %.c,$^) -lm
+
+fuzz: $(FUZZERS)
+	for f in $(notdir $(FUZZERS)); do \
+		mkdir -p build/fuzz/corpus/$$f && \
+		LSAN_OPTIONS=suppressions=$(CURDIR)/test/executor/leaks.txt:print_suppressions=0 \
+		build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=3000 -close_fd_mask=3 \
+			-artifact_prefix=build/fuzz/ build/fuzz/corpus/$$f test/fuzz/corpus/$$f || exit 1; \
+	done
+
+.PHONY: check-executor fuzz
