@@ -250,11 +250,18 @@ DECLARE
 	picture bytea;
 BEGIN
 	SELECT * INTO j FROM @extschema@.img_job v WHERE v.id = job;
-	SELECT pg_catalog.string_agg(pg_catalog.format('t.%I = %L', a.attname, (j.source_key::text[])[k.place]), ' AND ')
+	-- by the operators of the primary key, wherever they are
+	SELECT pg_catalog.string_agg(pg_catalog.format('t.%I OPERATOR(%I.%s) %L', a.attname,
+		n.nspname, o.oprname, (j.source_key::text[])[k.place]), ' AND ')
 	INTO condition
 	FROM pg_catalog.pg_index i
-		CROSS JOIN LATERAL pg_catalog.unnest(i.indkey) WITH ORDINALITY k (attnum, place)
-		JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+		CROSS JOIN LATERAL pg_catalog.generate_series(1, i.indnkeyatts) k (place)
+		JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.place - 1]
+		JOIN pg_catalog.pg_opclass c ON c.oid = i.indclass[k.place - 1]
+		JOIN pg_catalog.pg_amop m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3
+			AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
+		JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr
+		JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
 	WHERE i.indrelid = j.source_table AND i.indisprimary;
 	EXECUTE pg_catalog.format('SELECT t.%I FROM %s t WHERE %s', j.target_column, j.source_table, condition)
 		INTO picture;

@@ -47,7 +47,7 @@
 #define ERROR_MS		1000
 
 ImgDispatcher img_dispatcher;
-bool		img_writing_result = false;
+const ImgRowSource *img_writing = NULL;
 
 static bool connected = false;
 static TimestampTz heartbeat_at;
@@ -330,7 +330,7 @@ guarded_turn(void)
 		FlushErrorState();
 		RESUME_INTERRUPTS();
 		strlcpy(img_dispatcher.slot->status.last_error, error->message, sizeof(img_dispatcher.slot->status.last_error));
-		img_writing_result = false;
+		img_writing = NULL;
 		img_settle_failed(error->message);
 		img_stations_take_back();
 		rest_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_MS);

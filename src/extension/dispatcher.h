@@ -101,9 +101,8 @@ typedef struct ImgDispatcher
 
 extern ImgDispatcher img_dispatcher;
 
-/* Set while a result is written to a user's row, so that a trigger there does
- * not take it for an upload. */
-extern bool img_writing_result;
+/* The row that a result is being written to, which is no upload; NULL: none. */
+extern const ImgRowSource *img_writing;
 
 /* dispatcher_claim.c: claims if there is room, fetches pictures for free
  * executors, commits, and sends them. */

@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
+#include "commands/trigger.h"
 #include "extension/dispatcher.h"
 #include "extension/home.h"
 #include "extension/imgapi.h"
@@ -196,13 +197,16 @@ write_step(ImgJob *job, void *arg)
 	Write	   *write = arg;
 	Datum		value = target_value(job, write->i);
 	ImgIdentity before;
+	ConstraintsSetStmt immediately = {.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
 
 	/* What users' triggers do is theirs, but it may not stop the others. */
 	enable_timeout_after(STATEMENT_TIMEOUT, WRITE_MS);
 	img_become(job->owner, true, &before);
-	img_writing_result = true;
+	/* Deferred triggers would run at the end, with our rights: none is let be. */
+	AfterTriggerSetState(&immediately);
+	img_writing = &job->row;
 	write->state = img_row_write(&job->row, &job->image, value);
-	img_writing_result = false;
+	img_writing = NULL;
 	img_resume(&before);
 	disable_timeout(STATEMENT_TIMEOUT, false);
 }
@@ -219,7 +223,7 @@ write_target(int i)
 	img_dispatcher.nended--;
 	if (!img_guarded(job, "store", write_step, &write))
 	{
-		img_writing_result = false;
+		img_writing = NULL;
 		disable_timeout(STATEMENT_TIMEOUT, false);
 		return;
 	}

@@ -26,6 +26,7 @@
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
@@ -116,6 +117,19 @@ typedef struct Key
 	char	   *table;			/* quoted, with schema */
 } Key;
 
+/* The operators by which the primary key is unique.  Naming them leaves
+ * nothing to search_path, on which somebody may have put an = of his own. */
+static void
+key_operators(Relation relation, int count, Oid *operators)
+{
+	Relation	index = index_open(relation->rd_pkindex, AccessShareLock);
+
+	for (int i = 0; i < count; i++)
+		operators[i] = get_opfamily_member(index->rd_opfamily[i], index->rd_opcintype[i],
+										   index->rd_opcintype[i], BTEqualStrategyNumber);
+	index_close(index, AccessShareLock);
+}
+
 static bool
 parse_key(const ImgRowSource *row, Key *key)
 {
@@ -123,10 +137,12 @@ parse_key(const ImgRowSource *row, Key *key)
 	AttrNumber *attributes;
 	Datum	   *texts;
 	int			ntexts;
+	Oid			operators[MAX_KEY];
 
 	if (relation == NULL)
 		return false;
 	attributes = img_primary_key(relation, &key->count);
+	key_operators(relation, key->count, operators);
 	key->table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
 											RelationGetRelationName(relation));
 	deconstruct_array(DatumGetArrayTypeP(OidFunctionCall3(F_ARRAY_IN, CStringGetDatum(row->key),
@@ -147,8 +163,10 @@ parse_key(const ImgRowSource *row, Key *key)
 		getTypeInputInfo(attribute->atttypid, &input, &parameter);
 		key->types[i] = attribute->atttypid;
 		key->values[i] = OidInputFunctionCall(input, TextDatumGetCString(texts[i]), parameter, attribute->atttypmod);
-		appendStringInfo(&key->condition, "%s t.%s = $%d", i ? " AND" : " WHERE",
-						 quote_identifier(NameStr(attribute->attname)), i + 1);
+		appendStringInfoString(&key->condition, i ? " AND " : " WHERE ");
+		generate_operator_clause(&key->condition,
+								 psprintf("t.%s", quote_identifier(NameStr(attribute->attname))), attribute->atttypid,
+								 operators[i], psprintf("$%d", i + 1), attribute->atttypid);
 	}
 	relation_close(relation, AccessShareLock);
 	return true;

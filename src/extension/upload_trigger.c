@@ -7,14 +7,16 @@
  *
  * What counts as an upload is a change of the source column, so writing a
  * result to another column of the row never starts a job, however the trigger
- * is declared; and what the worker writes (img_writing_result) never does.
+ * is declared; and what the worker writes to the row (img_writing) never does.
  *
  * Keys are read from the tuples here, in C: an SQL cast to text would run a
- * cast that some user may have defined, with our rights.
+ * cast that some user may have defined, with our rights.  They have to read
+ * the same in every session: see plain_text().
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "extension/compile.h"
@@ -28,6 +30,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -64,6 +67,7 @@ typedef struct Spec
 	AttrNumber *key;
 	int			nkey;
 	FmgrInfo	output[INDEX_MAX_KEYS]; /* of the key's types */
+	bool		key_varies;		/* its text depends on settings */
 	Jsonb	   *request;
 } Spec;
 
@@ -207,6 +211,46 @@ request_of(Trigger *trigger)
 	return last_request;
 }
 
+/* Whether values of a type read the same whatever the session's settings. */
+static bool
+reads_the_same(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case OIDOID:
+		case BOOLOID:
+		case UUIDOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case NAMEOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Settings in which every value reads the same in all sessions and is read
+ * back exactly; undone with AtEOXact_GUC(). */
+static int
+plain_text(void)
+{
+	static const char *const settings[][2] = {
+		{"datestyle", "ISO"}, {"intervalstyle", "postgres"}, {"timezone", "UTC"},
+		{"extra_float_digits", "3"}, {"bytea_output", "hex"}
+	};
+	int			nest = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return nest;
+}
+
 static void
 read_spec(TriggerData *data, Spec *spec)
 {
@@ -234,6 +278,8 @@ read_spec(TriggerData *data, Spec *spec)
 
 		getTypeOutputInfo(TupleDescAttr(desc, spec->key[i] - 1)->atttypid, &function, &is_varlena);
 		fmgr_info(function, &spec->output[i]);
+		if (!reads_the_same(TupleDescAttr(desc, spec->key[i] - 1)->atttypid))
+			spec->key_varies = true;
 	}
 }
 
@@ -252,6 +298,7 @@ static Datum
 key_of(Spec *spec, TupleTableSlot *slot)
 {
 	Datum		part[INDEX_MAX_KEYS];
+	int			nest = spec->key_varies ? plain_text() : 0;
 
 	for (int i = 0; i < spec->nkey; i++)
 	{
@@ -260,6 +307,8 @@ key_of(Spec *spec, TupleTableSlot *slot)
 
 		part[i] = CStringGetTextDatum(OutputFunctionCall(&spec->output[i], value));
 	}
+	if (nest > 0)
+		AtEOXact_GUC(true, nest);
 	return CStringGetTextDatum(OidOutputFunctionCall(F_ARRAY_OUT,
 													 PointerGetDatum(construct_array(part, spec->nkey, TEXTOID, -1, false, TYPALIGN_INT))));
 }
@@ -365,6 +414,20 @@ same_source(Spec *spec, TupleTableSlot *old, Datum old_key, TupleTableSlot *new,
 		memcmp(DatumGetPointer(a), DatumGetPointer(b), VARSIZE_ANY(DatumGetPointer(a))) == 0;
 }
 
+/* Whether it is the worker that is changing this row.  Its job may name the
+ * table of which this one is a partition. */
+static bool
+written_by_worker(Spec *spec, Datum key)
+{
+	Oid			table = RelationGetRelid(spec->relation);
+
+	return img_writing != NULL &&
+		(table == img_writing->table ||
+		 (spec->relation->rd_rel->relispartition &&
+		  list_member_oid(get_partition_ancestors(table), img_writing->table))) &&
+		strcmp(TextDatumGetCString(key), img_writing->key) == 0;
+}
+
 /* One changed row, old or new of which may be NULL. */
 static void
 sort_row(Spec *spec, TupleTableSlot *old, TupleTableSlot *new, Rows *cancelled, Rows *submitted)
@@ -372,7 +435,8 @@ sort_row(Spec *spec, TupleTableSlot *old, TupleTableSlot *new, Rows *cancelled, 
 	Datum		old_key = old ? key_of(spec, old) : (Datum) 0;
 	Datum		new_key = new ? key_of(spec, new) : (Datum) 0;
 
-	if (old != NULL && new != NULL && same_source(spec, old, old_key, new, new_key))
+	if (old != NULL && new != NULL &&
+		(same_source(spec, old, old_key, new, new_key) || written_by_worker(spec, new_key)))
 		return;
 	if (old != NULL)
 		add_row(cancelled, old_key);
@@ -466,21 +530,34 @@ for_each_statement(const ImgHome *home, TriggerData *data, Spec *spec)
 	ExecDropSingleTupleTableSlot(new);
 }
 
+static void
+name_trigger(void *arg)
+{
+	TriggerData *data = arg;
+
+	errcontext("trigger \"%s\" on table \"%s\"", data->tg_trigger->tgname,
+			   RelationGetRelationName(data->tg_relation));
+}
+
 Datum
 img_on_upload(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	const ImgHome *home;
 	Spec		spec;
+	ErrorContextCallback context;
 
 	check_call(fcinfo);
-	if (img_writing_result)
-		return PointerGetDatum(NULL);
+	context.previous = error_context_stack;
+	context.callback = name_trigger;
+	context.arg = data;
+	error_context_stack = &context;
 	home = img_home_of_function(fcinfo->flinfo->fn_oid);
 	read_spec(data, &spec);
 	if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
 		for_each_row(home, data, &spec);
 	else
 		for_each_statement(home, data, &spec);
+	error_context_stack = context.previous;
 	return PointerGetDatum(NULL);
 }
