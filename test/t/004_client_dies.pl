@@ -7,6 +7,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use ImgTest;
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = img_node('clients');
@@ -15,10 +16,13 @@ my $submit = 'img_submit(' . literal(small_png()) . q{, '{"resizing": {"width": 
 # A client that has printed some ids and goes on submitting; killed.
 sub kill_while_submitting
 {
-	my (%session) = @_;
+	my ($statements) = @_;
+	my $file = $node->basedir . '/statements.sql';
+	append_to_file($file, $statements);
 	my $client = $node->background_psql('postgres');
 	my $backend = $client->query_safe('SELECT pg_backend_pid()');
-	my $output = $client->query_until(qr/(?:^[0-9a-f-]{36}\n){100}/m, $session{statements});
+	my $output = $client->query_until(qr/(?:^[0-9a-f-]{36}\n){100}/m, "\\i $file\n");
+	unlink $file;
 
 	$client->{run}->signal('KILL');
 	eval { $client->{run}->finish };
@@ -28,12 +32,12 @@ sub kill_while_submitting
 	return $output =~ /^([0-9a-f-]{36})$/mg;
 }
 
-my @ids = kill_while_submitting(statements => "BEGIN;\n" . "SELECT $submit FROM generate_series(1, 20);\n" x 200);
+my @ids = kill_while_submitting("BEGIN;\n" . "SELECT $submit FROM generate_series(1, 20);\n" x 200);
 cmp_ok(scalar(@ids), '>=', 100, 'a client had submitted jobs in one transaction');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM img_job'), 0, 'it is killed, and there is no job');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM img_object'), 0, 'and no picture');
 
-@ids = kill_while_submitting(statements => "SELECT $submit;\n" x 4000);
+@ids = kill_while_submitting("SELECT $submit;\n" x 4000);
 my $known = join ', ', map { "'$_'" } @ids;
 cmp_ok(scalar(@ids), '<', 4000, 'another client is killed in the middle of many transactions');
 is($node->safe_psql('postgres', "SELECT count(*) FROM img_job WHERE id IN ($known)"), scalar(@ids),
