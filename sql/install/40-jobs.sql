@@ -5,21 +5,31 @@ CREATE FUNCTION @extschema@.img_sees(owner regrole) RETURNS bool
 COMMENT ON FUNCTION @extschema@.img_sees(regrole) IS
 	'Whether the current user may see rows of that owner: its own; all for superusers and members of imgapi.admin_role.';
 
-CREATE VIEW @extschema@.img_job WITH (security_barrier) AS
+-- Two views with a barrier each: one around a UNION ALL holds nothing back,
+-- because the planner takes it apart.
+CREATE VIEW @extschema@.img_job_live_visible WITH (security_barrier) AS
 	SELECT l.id, l.task_id, l.kind,
 		CASE WHEN l.lease_owner IS NULL THEN 'ACCEPTED' ELSE 'PROCESSING' END::@extschema@.img_job_status AS status,
 		l.server, l.owner, l.request, l.priority, l.attempts, l.max_attempts,
 		l.created_at, l.started_at, NULL::timestamptz AS finished_at, l.run_after,
 		l.stage, l.error, l.error_code, NULL::text AS warning,
 		l.job_key, l.callback_url, l.source_table, l.source_key, l.source_column, l.target_column
-	FROM @extschema@.img_job_live l WHERE @extschema@.img_sees(l.owner)
-	UNION ALL
+	FROM @extschema@.img_job_live l WHERE @extschema@.img_sees(l.owner);
+COMMENT ON VIEW @extschema@.img_job_live_visible IS 'Internal: the rows of img_job that have not ended.';
+
+CREATE VIEW @extschema@.img_job_ended_visible WITH (security_barrier) AS
 	SELECT e.id, e.task_id, e.kind, e.status,
 		e.server, e.owner, e.request, e.priority, e.attempts, e.max_attempts,
 		e.created_at, e.started_at, e.finished_at, e.run_after,
 		e.stage, e.error, e.error_code, e.warning,
 		e.job_key, e.callback_url, e.source_table, e.source_key, e.source_column, e.target_column
 	FROM @extschema@.img_job_ended e WHERE @extschema@.img_sees(e.owner);
+COMMENT ON VIEW @extschema@.img_job_ended_visible IS 'Internal: the rows of img_job that have ended.';
+
+CREATE VIEW @extschema@.img_job AS
+	SELECT * FROM @extschema@.img_job_live_visible
+	UNION ALL
+	SELECT * FROM @extschema@.img_job_ended_visible;
 COMMENT ON VIEW @extschema@.img_job IS 'One row a job. Users see their own.';
 COMMENT ON COLUMN @extschema@.img_job.id IS 'time-ordered UUID, as img_submit() returned it';
 COMMENT ON COLUMN @extschema@.img_job.task_id IS 'the same as a number';

@@ -18,6 +18,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -182,11 +183,15 @@ img_become(Oid user, bool untrusted, ImgIdentity *before)
 	context = before->context | SECURITY_LOCAL_USERID_CHANGE;
 	if (untrusted)
 		context |= SECURITY_RESTRICTED_OPERATION;
+	/* A search_path that one user's trigger sets must not meet the next user's. */
+	before->settings = untrusted ? NewGUCNestLevel() : 0;
 	SetUserIdAndSecContext(user, context);
 }
 
 void
 img_resume(const ImgIdentity *before)
 {
+	if (before->settings > 0)
+		AtEOXact_GUC(false, before->settings);
 	SetUserIdAndSecContext(before->user, before->context);
 }

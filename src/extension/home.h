@@ -20,6 +20,7 @@ typedef struct ImgIdentity
 {
 	Oid			user;
 	int			context;
+	int			settings;		/* what became of them is undone; 0: they stay */
 } ImgIdentity;
 
 /*
@@ -60,7 +61,8 @@ extern Oid	img_type(const char *name);
 
 /*
  * Takes on the rights of a role until img_resume(); with untrusted set, for
- * running what users wrote: no SET ROLE, no deferred triggers left behind.
+ * running what users wrote: no SET ROLE, no deferred triggers and no setting
+ * left behind.
  * An error in between gives the rights back by itself.
  */
 extern void img_become(Oid user, bool untrusted, ImgIdentity *before);

@@ -165,7 +165,8 @@ check_privilege(Spec *spec, AttrNumber column, AclMode mode, const char *privile
 					GetUserNameFromId(GetUserId(), false), privilege[0] == 'S' ? "read" : "write",
 					name, RelationGetRelationName(spec->relation)),
 			 errhint("GRANT %s (%s) ON %s TO %s;", privilege, quote_identifier(name),
-					 quote_identifier(RelationGetRelationName(spec->relation)),
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(spec->relation)),
+												RelationGetRelationName(spec->relation)),
 					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
