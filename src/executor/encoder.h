@@ -18,6 +18,10 @@ extern bool img_jpeg_encode(ImgPicture *picture, VipsImage *image, int quality, 
 extern bool img_webp_encode(ImgPicture *picture, VipsImage *image, int quality, bool lossless,
 							void **data, size_t *length);
 
+/* Grey or RGB, with or without alpha.  filters: PNG_FILTER_… of libpng */
+extern bool img_png_encode(ImgPicture *picture, VipsImage *image, int level, int filters,
+						   void **data, size_t *length);
+
 /* Takes the EXIF block out of a file that libvips has written. */
 extern void img_webp_drop_exif(unsigned char *data, size_t *length);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <jpeglib.h>
+#include <jerror.h>
 
 #include "executor/decoder.h"
 
@@ -49,12 +50,23 @@ say_nothing(j_common_ptr jpeg)
 {
 }
 
-/* Warnings do not stop: cameras write odd files.  See end_of_data(). */
 static void
-count_message(j_common_ptr jpeg, int level)
+too_short(JpegDecoder *d)
 {
-	if (level < 0)
-		jpeg->err->num_warnings++;
+	img_fail_picture(d->base.picture, IMG_BAD_PICTURE, IMG_STAGE_DECODE,
+					 "the picture cannot be read as jpeg: the file ends too early");
+	longjmp(d->failed, 1);
+}
+
+/*
+ * Warnings do not stop, for cameras write odd files, but for the one that part
+ * of the picture is missing.
+ */
+static void
+judge_message(j_common_ptr jpeg, int level)
+{
+	if (level < 0 && jpeg->err->msg_code == JWRN_HIT_MARKER)
+		too_short(jpeg->client_data);
 }
 
 static void
@@ -62,15 +74,21 @@ do_nothing(j_decompress_ptr jpeg)
 {
 }
 
-/* The file is over before the picture is. */
+/*
+ * The file is over.  Decoders look ahead, so the picture may still be complete
+ * with nothing but the end marker missing, unless there were scans to come.
+ */
 static boolean
 end_of_data(j_decompress_ptr jpeg)
 {
+	static const JOCTET end_marker[] = {0xff, JPEG_EOI};
 	JpegDecoder *d = jpeg->client_data;
 
-	img_fail_picture(d->base.picture, IMG_BAD_PICTURE, IMG_STAGE_DECODE,
-					 "the picture cannot be read as jpeg: the file ends too early");
-	longjmp(d->failed, 1);
+	if (!d->started || jpeg_has_multiple_scans(jpeg))
+		too_short(d);
+	jpeg->src->next_input_byte = end_marker;
+	jpeg->src->bytes_in_buffer = sizeof(end_marker);
+	return TRUE;
 }
 
 static void
@@ -81,7 +99,7 @@ skip_data(j_decompress_ptr jpeg, long count)
 	if (count <= 0)
 		return;
 	if ((size_t) count > source->bytes_in_buffer)
-		end_of_data(jpeg);
+		too_short(jpeg->client_data);
 	source->next_input_byte += count;
 	source->bytes_in_buffer -= count;
 }
@@ -217,7 +235,7 @@ set_up(JpegDecoder *d)
 {
 	d->jpeg.err = jpeg_std_error(&d->errors);
 	d->errors.error_exit = give_up;
-	d->errors.emit_message = count_message;
+	d->errors.emit_message = judge_message;
 	d->errors.output_message = say_nothing;
 	d->jpeg.client_data = d;
 	jpeg_create_decompress(&d->jpeg);

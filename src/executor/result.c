@@ -126,6 +126,10 @@ check_side(ImgPicture *picture)
 	const char *name = picture->output_format->name;
 	int			side = MAX(img_width(picture), img_height(picture));
 
+	if (side > picture->request->limits.output_side)
+		return img_fail_picture(picture, IMG_LIMIT, IMG_STAGE_ENCODE,
+								"the result is %d x %d, more than the %u pixels that a side may have",
+								img_width(picture), img_height(picture), picture->request->limits.output_side);
 	if (side > longest_side(name))
 		return img_fail_picture(picture, IMG_LIMIT, IMG_STAGE_ENCODE,
 								"the result is %d x %d, but %s holds at most %d pixels on either side",

@@ -5,6 +5,7 @@
  * Runs in imgapi-executor.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -86,6 +87,17 @@ wait_for(int socket, int milliseconds)
 	return ready > 0 && fds[0].revents != 0;
 }
 
+/*
+ * The next connection; -1 when another executor was faster.  All wait on one
+ * socket, which must not block whoever comes too late: it has to notice when
+ * the supervisor goes.
+ */
+static int
+next_connection(void)
+{
+	return wait_for(IMG_WIRE_FD, -1) ? accept4(IMG_WIRE_FD, NULL, NULL, SOCK_CLOEXEC) : -1;
+}
+
 static void
 serve_connection(int connection)
 {
@@ -106,13 +118,11 @@ serve_connection(int connection)
 int
 img_serve_pool(void)
 {
+	fcntl(IMG_WIRE_FD, F_SETFL, fcntl(IMG_WIRE_FD, F_GETFL) | O_NONBLOCK);
 	for (;;)
 	{
-		int			connection;
+		int			connection = next_connection();
 
-		if (!wait_for(IMG_WIRE_FD, -1))
-			continue;
-		connection = accept4(IMG_WIRE_FD, NULL, NULL, SOCK_CLOEXEC);
 		if (connection < 0)
 			continue;
 		serve_connection(connection);

@@ -6,7 +6,10 @@
 
 #include "plan/plan.h"
 #ifdef IMGAPI_EXECUTOR
+#include <png.h>
+
 #include "executor/decoder.h"
+#include "executor/encoder.h"
 #endif
 
 enum
@@ -39,22 +42,20 @@ sniff(const unsigned char *data, size_t length)
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
-	/* zlib levels; filters help "best" more than they cost */
+	/* zlib levels; filters help more than they cost */
 	static const struct
 	{
 		int			level;
-		int			filter;
+		int			filters;
 	}			compressions[] = {
-		[FAST] = {1, VIPS_FOREIGN_PNG_FILTER_SUB},
-		[BEST] = {9, VIPS_FOREIGN_PNG_FILTER_ALL},
-		[OPTIMAL] = {6, VIPS_FOREIGN_PNG_FILTER_ALL},
+		[FAST] = {1, PNG_FILTER_SUB},
+		[BEST] = {9, PNG_ALL_FILTERS},
+		[OPTIMAL] = {6, PNG_ALL_FILTERS},
 	};
 	int			choice = options->value[COMPRESSION];
 
-	return img_call_saver(picture, data, length,
-						  "compression", compressions[choice].level,
-						  "filter", compressions[choice].filter,
-						  NULL);
+	return img_png_encode(picture, picture->frame[0], compressions[choice].level,
+						  compressions[choice].filters, data, length);
 }
 #endif
 
@@ -70,6 +71,5 @@ const ImgFormat img_format_png = {
 	.sniff = IMG_EXECUTOR_ONLY(sniff),
 	.decoder = IMG_EXECUTOR_ONLY(img_png_decoder),
 	.loader = "pngload_buffer",
-	.saver = "pngsave_buffer",
 	.save = IMG_EXECUTOR_ONLY(save),
 };

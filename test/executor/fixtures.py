@@ -134,13 +134,10 @@ def jpeg_claiming(width, height):
 
 
 def jpeg_of_many_scans(scans):
-    """A progressive JPEG with far too many scans: each takes time again."""
-    data = encode(Image.effect_noise((4000, 4000), 90), "jpeg", progressive=True, quality=30)
+    """A small progressive JPEG whose last scan comes again and again: each takes time."""
+    data = encode(Image.new("L", (8000, 8000), 99), "jpeg", progressive=True)
     at = data.rindex(b"\xff\xda")
-    scan = data[at:-2]
-    header = scan[:2 + struct.unpack(">H", scan[2:4])[0]]
-    empty = header + b"\x00" * 8
-    return data[:at] + scan + empty * scans + b"\xff\xd9"
+    return data[:-2] + data[at:-2] * scans + b"\xff\xd9"
 
 
 def gif_claiming(width, height):

@@ -127,6 +127,14 @@ def truncated():
 
 
 @test
+def missing_parts_with_an_end():
+    """A JPEG that lacks most of its data is refused though it has an end marker."""
+    data = fixtures.encode(Image.effect_noise((300, 200), 60).convert("RGB"), "jpeg")
+    refused(edit(data[:len(data) // 3] + b"\xff\xd9", format="png"), client.BAD_PICTURE, "too early")
+    refused(edit(fixtures.jpeg_claiming(2000, 2000), format="png"), client.BAD_PICTURE)
+
+
+@test
 def harmless_oddities():
     """Files that are odd but whole are accepted."""
     plain = fixtures.encode(fixtures.smooth(), "jpeg")
@@ -134,7 +142,7 @@ def harmless_oddities():
     for name, data in {
         "stray bytes between markers": plain[:at] + b"\0\0\0" + plain[at:],
         "bytes behind the end": plain + b"trailer" * 100,
-        "no end marker": plain[:-2] + b"\xff\xd9",
+        "no end marker": plain[:-2],
         "png with bytes behind the end": fixtures.encode(fixtures.smooth(), "png") + b"trailer",
     }.items():
         equal(edit(data, format="jpeg").outcome, client.DONE, name)

@@ -150,6 +150,7 @@ def output_side():
     data = fixtures.encode(fixtures.smooth(), "png")
     refused(edit(data, resizing(5000, 10), limits={"side": 4096}), client.LIMIT, 5000, 4096)
     refused(edit(data, resizing("9000%", None, BOUNDS), limits={"side": 4096}), client.LIMIT, 27000, 4096)
+    refused(edit(data, format="webp", limits={"side": 299}), client.LIMIT, 300, 299)
     refused(edit(data, resizing(17000, 10), format="webp", limits={"side": 65500}), client.LIMIT, 17000, 16383)
 
 
