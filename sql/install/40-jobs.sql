@@ -207,6 +207,11 @@ BEGIN
 		ended.max_attempts, ended.server, ended.job_key, ended.callback_url, ended.source_table,
 		ended.source_column, ended.source_key, ended.target_column, ended.request);
 	RETURN true;
+EXCEPTION WHEN unique_violation THEN
+	RAISE EXCEPTION 'job % cannot be tried again: another one with its job_key has taken its place', job
+		USING ERRCODE = '55000',
+			DETAIL = pg_catalog.format('job_key: %s', ended.job_key),
+			HINT = pg_catalog.format('SELECT * FROM img_job WHERE job_key = %L;', ended.job_key);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_retry_as(uuid, regrole) IS 'Internal: img_retry() for that role.';
 
@@ -229,7 +234,7 @@ BEGIN
 	ELSIF state IN ('ERROR', 'CANCELLED') THEN
 		RAISE EXCEPTION 'job % has no output: it ended as %', job, state
 			USING ERRCODE = '55000',
-				DETAIL = (SELECT j.error FROM @extschema@.img_job j WHERE j.id = job),
+				DETAIL = COALESCE((SELECT j.error FROM @extschema@.img_job j WHERE j.id = job), ''),
 				HINT = pg_catalog.format('SELECT img_retry(%L);', job);
 	END IF;
 	SELECT o.* INTO object FROM @extschema@.img_object o
