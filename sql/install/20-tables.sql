@@ -9,7 +9,7 @@
 -- leaves room. There are no foreign keys between these tables: rows of one job
 -- are written and purged together, and a check would cost a tenth of a submit.
 
-CREATE SEQUENCE @extschema@.img_task_id;
+CREATE SEQUENCE @extschema@.img_task_id CACHE 20;
 
 CREATE FUNCTION @extschema@.img_new_id() RETURNS uuid
 	LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME';

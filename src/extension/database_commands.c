@@ -5,8 +5,10 @@
  * A dispatcher is a session of its database, so DROP DATABASE, ALTER DATABASE
  * … RENAME and SET TABLESPACE, and CREATE DATABASE … TEMPLATE would find the
  * database in use.  Before such a command we ask the dispatcher to leave and
- * wait until it has; it is held off for as long as the command may take and
- * comes back by itself if the database is still there.
+ * wait until it has; it is held off until the transaction ends and comes back by
+ * itself if the database is still there.
+ *
+ * DROP EXTENSION: the dispatcher is woken to find that it has to go.
  *
  * COMMIT PREPARED makes jobs visible that another session submitted: the
  * dispatcher is woken here, because no transaction callback will.
@@ -17,6 +19,7 @@
 
 #include <signal.h>
 
+#include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -29,10 +32,13 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* How long the dispatcher stays away. */
-#define HOLD_MS		5000
+/* How long the dispatcher stays away at most if we die. */
+#define HOLD_MS		60000
 
 static ProcessUtility_hook_type previous_hook = NULL;
+
+/* The database whose dispatcher this transaction holds off. */
+static Oid	held = InvalidOid;
 
 /* The name of the database that a command needs for itself; NULL: none. */
 static const char *
@@ -64,11 +70,37 @@ database_needed(Node *statement)
 	}
 }
 
+/* Lets the dispatcher come back, if the database is still there. */
+static void
+at_end_of_transaction(XactEvent event, void *arg)
+{
+	ImgSlot    *slot;
+	Latch	   *launcher;
+
+	if (!OidIsValid(held) || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT))
+		return;
+	slot = img_slot(held, false);
+	LWLockAcquire(img_shared->lock, LW_EXCLUSIVE);
+	if (slot != NULL && slot->database == held)
+		slot->held_until = 0;
+	launcher = img_shared->launcher_latch;
+	LWLockRelease(img_shared->lock);
+	if (launcher != NULL)
+		SetLatch(launcher);
+	held = InvalidOid;
+}
+
 /* Sends the dispatcher of a database away and waits until it is gone. */
 static void
 send_away(Oid database)
 {
+	static bool registered = false;
 	ImgSlot    *slot = img_slot(database, false);
+
+	if (!registered)
+		RegisterXactCallback(at_end_of_transaction, NULL);
+	registered = true;
+	held = database;
 
 	for (int tries = 0; slot != NULL && tries < 500; tries++)
 	{
@@ -120,6 +152,9 @@ utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtili
 	Node	   *statement = pstmt->utilityStmt;
 	bool		prepared = IsA(statement, TransactionStmt) &&
 		((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
+	bool		drops_extension = IsA(statement, DropStmt) &&
+		(((DropStmt *) statement)->removeType == OBJECT_EXTENSION ||
+		 ((DropStmt *) statement)->removeType == OBJECT_SCHEMA);
 
 	before_command(statement);
 	if (previous_hook)
@@ -128,6 +163,8 @@ utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtili
 		standard_ProcessUtility(pstmt, query, read_only_tree, context, params, environment, dest, qc);
 	if (prepared)
 		img_wake(MyDatabaseId, DT_NOBEGIN);
+	if (drops_extension)
+		img_wake_at_commit(DT_NOBEGIN);
 }
 
 void

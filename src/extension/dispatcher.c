@@ -50,6 +50,7 @@ ImgDispatcher img_dispatcher;
 const ImgRowSource *img_writing = NULL;
 
 static bool connected = false;
+static uint32 wakes_at_last_look;	/* when the extension was last found missing */
 static TimestampTz heartbeat_at;
 static TimestampTz purge_at;
 static TimestampTz rest_until;	/* after an error */
@@ -97,7 +98,14 @@ leave(int code, Datum arg)
 	slot->pid = 0;
 	slot->latch = NULL;
 	slot->status.state = IMG_WORKER_NONE;
-	if (!connected || img_dispatcher.gone)
+	pg_memory_barrier();
+
+	/*
+	 * Whoever wakes counts first and reads the latch second; we clear the
+	 * latch first and read the count second.  So a wake-up after our last
+	 * look at the database is seen here, or finds no dispatcher.
+	 */
+	if (!connected || (img_dispatcher.gone && wakes_at_last_look == pg_atomic_read_u32(&slot->wakes)))
 		slot->database = InvalidOid;
 	else
 	{
@@ -343,6 +351,18 @@ guarded_turn(void)
 	return wait;
 }
 
+/* Whether there is something for us to do here; sets gone. */
+static bool
+look_for_extension(void)
+{
+	wakes_at_last_look = pg_atomic_read_u32(&img_dispatcher.slot->wakes);
+	StartTransactionCommand();
+	img_dispatcher.gone = !img_database_is_served(get_database_name(MyDatabaseId)) ||
+		img_home_of_extension() == NULL;
+	CommitTransactionCommand();
+	return !img_dispatcher.gone;
+}
+
 static void
 start(Oid database)
 {
@@ -355,11 +375,7 @@ start(Oid database)
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	connected = true;
 
-	StartTransactionCommand();
-	img_dispatcher.gone = img_home_of_extension() == NULL ||
-		!img_database_is_served(get_database_name(database));
-	CommitTransactionCommand();
-	if (img_dispatcher.gone)
+	if (!look_for_extension())
 		proc_exit(0);
 
 	pgstat_report_appname("imgapi dispatcher");
@@ -393,28 +409,43 @@ make_events(void)
 	return events;
 }
 
-/* Sleeps; takes note of why it woke. */
+/*
+ * Sleeps; takes note of why it woke.  The latch alone would not do: whatever
+ * waited in our transactions (a lock, a user's trigger) has reset it.
+ */
 static void
 sleep_until_something(WaitEventSet *events, long wait)
 {
+	static uint32 wakes_seen = 0;
+	ImgSlot    *slot = img_dispatcher.slot;
 	WaitEvent	event;
 	bool		timeout;
 
+	if (ShutdownRequestPending || ConfigReloadPending || img_dispatcher.gone)
+		wait = 0;
+	if (pg_atomic_read_u32(&slot->wakes) != wakes_seen)
+	{
+		wait = 0;
+		img_dispatcher.look = true;
+	}
 	timeout = WaitEventSetWait(events, Max(wait, 0), &event, 1, wait_event()) == 0;
 	if (!timeout && event.events == WL_LATCH_SET)
 	{
 		ResetLatch(MyLatch);
 		img_dispatcher.look = true;
 		/* Jobs may have been cancelled: whoever waits for them looks. */
-		ConditionVariableBroadcast(&img_dispatcher.slot->ended);
+		ConditionVariableBroadcast(&slot->ended);
 	}
 	if (timeout)
 		img_dispatcher.look = true;
+	if (img_dispatcher.look)
+		wakes_seen = pg_atomic_read_u32(&slot->wakes);
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
+		(void) look_for_extension();
 	}
 }
 
@@ -430,7 +461,7 @@ img_dispatcher_main(Datum arg)
 	loop = AllocSetContextCreate(TopMemoryContext, "imgapi dispatcher", ALLOCSET_DEFAULT_SIZES);
 	rescue_jobs();
 
-	while (!ShutdownRequestPending && !img_dispatcher.gone)
+	while (!ShutdownRequestPending && (!img_dispatcher.gone || look_for_extension()))
 	{
 		long		wait;
 

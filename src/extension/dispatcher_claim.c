@@ -36,6 +36,9 @@ static ImgStatement input_of = {
 	"SELECT o.data FROM $S.img_object o WHERE o.job_id = $1 AND o.role = 'input'", 1, {UUIDOID}
 };
 
+/* Results that wait to be settled, above which nothing is claimed. */
+#define MOST_ENDED	128
+
 /* Columns of img_claim(). */
 enum
 {
@@ -293,10 +296,15 @@ feed(void)
 	return fed;
 }
 
+/* How many jobs to claim. */
 static int
 claimable(void)
 {
 	int			room = img_station_room() - img_dispatcher.nclaimed;
+
+	/* What cannot be written down must not pile up. */
+	if (img_dispatcher.nended > MOST_ENDED)
+		return 0;
 
 	if (imgapi_max_inflight > 0)
 		room = Min(room, imgapi_max_inflight - img_dispatcher.nclaimed - img_dispatcher.nsent - img_dispatcher.nended);

@@ -117,13 +117,32 @@ img_type(const char *name)
 	return type;
 }
 
+/* The types of the arguments; true: they are those of the plan.  Types of the
+ * extension are new after DROP and CREATE EXTENSION. */
+static bool
+same_types(ImgStatement *statement)
+{
+	bool		same = true;
+
+	for (int i = 0; i < statement->nargs; i++)
+	{
+		Oid			type;
+
+		if (statement->type_names[i] == NULL)
+			continue;
+		type = img_type(statement->type_names[i]);
+		same = same && type == statement->types[i];
+		statement->types[i] = type;
+	}
+	return same;
+}
+
 static void
 prepare(ImgStatement *statement)
 {
 	StringInfoData text;
-	Oid			types[lengthof(statement->types)];
 
-	if (statement->plan != NULL && statement->generation == generation)
+	if (same_types(statement) && statement->plan != NULL && statement->generation == generation)
 		return;
 	if (statement->plan != NULL)
 		SPI_freeplan(statement->plan);
@@ -140,9 +159,7 @@ prepare(ImgStatement *statement)
 		else
 			appendStringInfoChar(&text, *p);
 	}
-	for (int i = 0; i < statement->nargs; i++)
-		types[i] = statement->type_names[i] ? img_type(statement->type_names[i]) : statement->types[i];
-	statement->plan = SPI_prepare(text.data, statement->nargs, types);
+	statement->plan = SPI_prepare(text.data, statement->nargs, statement->types);
 	if (statement->plan == NULL || SPI_keepplan(statement->plan) != 0)
 		elog(ERROR, "could not prepare \"%s\": %s", text.data, SPI_result_code_string(SPI_result));
 	statement->generation = generation;

@@ -44,7 +44,7 @@ typedef struct ImgStatement
 {
 	const char *text;
 	int			nargs;
-	Oid			types[12];		/* InvalidOid: named in type_names */
+	Oid			types[12];		/* filled in where type_names has a name */
 	const char *type_names[12]; /* types of the extension, without schema */
 	SPIPlanPtr	plan;			/* filled in */
 	uint64		generation;

@@ -49,6 +49,7 @@ startup(void)
 		for (int i = 0; i < IMG_MAX_DATABASES; i++)
 		{
 			pg_atomic_init_u64(&img_shared->slot[i].next_due, (uint64) DT_NOEND);
+			pg_atomic_init_u32(&img_shared->slot[i].wakes, 0);
 			ConditionVariableInit(&img_shared->slot[i].ended);
 		}
 	}
@@ -133,7 +134,8 @@ img_wake(Oid database, TimestampTz due)
 
 	if (slot == NULL)
 		return;
-	latch = slot->latch;
+	pg_atomic_fetch_add_u32(&slot->wakes, 1);
+	latch = slot->latch;		/* in this order: see leave() in dispatcher.c */
 	if (latch != NULL)
 	{
 		/*

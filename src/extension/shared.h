@@ -52,6 +52,9 @@ typedef struct ImgSlot
 	TimestampTz not_before;		/* … but not before this time */
 	TimestampTz held_until;		/* a command needs the database without us */
 	pg_atomic_uint64 next_due;	/* TimestampTz: the dispatcher wakes by itself */
+	pg_atomic_uint32 wakes;		/* counted, for a dispatcher whose latch was
+								 * reset while it waited for something else,
+								 * or that is about to leave */
 	ConditionVariable ended;	/* broadcast when jobs have ended */
 	ImgWorkerStatus status;
 } ImgSlot;
