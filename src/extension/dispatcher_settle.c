@@ -33,7 +33,7 @@
 #include "utils/typcache.h"
 
 /* Results are collected this long, or until so many are there. */
-#define COLLECT_MS		10
+#define COLLECT_MS		25
 #define COLLECT_JOBS	32
 /* The most in one transaction. */
 #define BATCH			64

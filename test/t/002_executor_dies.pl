@@ -10,6 +10,7 @@ use PostgreSQL::Test::Cluster;
 use Test::More;
 
 my $node = img_node('mortal', 'imgapi.executors' => 1);
+slow_table($node);
 my $dispatcher = worker_pid($node);
 my @seen = server_executors($node);
 
@@ -80,7 +81,7 @@ is($node->safe_psql('postgres', "SELECT array_agg(attempt ORDER BY attempt) FROM
 
 # -------------------------------------------------------- truly in mid-work
 
-$victim = submit($node, small_png(), slow_operations(), "'" . slow_format() . "'", 'max_attempts => 1');
+$victim = $node->safe_psql('postgres', 'SELECT ' . slow_submit('max_attempts => 1'));
 poll_is($node, qq{SELECT img_status('$victim')}, 'PROCESSING', 'a long job runs');
 my ($busy) = executors($dispatcher);
 ok(wait_until(sub { cpu($busy) > 0.2 }), 'its executor works on it');
@@ -95,7 +96,7 @@ my ($pool) = executors($launcher);
 my $caller = $node->background_psql('postgres', on_error_stop => 0);
 my $before = cpu($pool);
 $caller->query_until(qr/called/, "\\set VERBOSITY verbose\n\\echo called\n"
-	  . "SELECT length(img_edit($picture, '" . slow_operations() . "', '" . slow_format() . "'));\n");
+	  . 'SELECT ' . slow_edit() . ";\n");
 ok(wait_until(sub { cpu($pool) > $before + 0.2 }), 'an executor of the pool works for a session');
 kill 'SEGV', $pool;
 my $answer = $caller->query('SELECT 42');

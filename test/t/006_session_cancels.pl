@@ -10,7 +10,8 @@ use PostgreSQL::Test::Cluster;
 use Test::More;
 
 my $node = img_node('patient', 'imgapi.executors' => 1);
-my $slow = 'img_edit(' . literal(small_png()) . ", '" . slow_operations() . "', '" . slow_format() . "')";
+slow_table($node);
+my $slow = slow_edit();
 my ($pool) = executors(launcher_pid($node));
 
 # A session that has begun a statement, and the pid of its backend.
@@ -49,7 +50,7 @@ sub answer_after
 # --------------------------------------------------------- img_edit(): spins
 
 my $used = cpu($pool);
-my ($session, $backend) = busy_session("SELECT length($slow)");
+my ($session, $backend) = busy_session("SELECT $slow");
 ok(pool_works($used), 'an executor of the pool spins for a session');
 answer_after(sub { $node->safe_psql('postgres', "SELECT pg_cancel_backend($backend)") },
 	$session, qr/ERROR:  57014/, 'pg_cancel_backend() stops img_edit()');
@@ -57,7 +58,7 @@ ok(wait_until(sub { $node->psql('postgres', 'SELECT img_info(' . literal(small_p
 	'the executor serves the next session');
 my ($stdout, $stderr);
 my $seconds = seconds {
-	$node->psql('postgres', "\\set VERBOSITY verbose\nSET statement_timeout = '300ms';\nSELECT length($slow)", stderr => \$stderr);
+	$node->psql('postgres', "\\set VERBOSITY verbose\nSET statement_timeout = '300ms';\nSELECT $slow", stderr => \$stderr);
 };
 like($stderr, qr/ERROR:  57014.*statement timeout/, 'statement_timeout stops img_edit()');
 cmp_ok($seconds, '<', 1.3, '… within a second');
@@ -67,11 +68,11 @@ cmp_ok($seconds, '<', 1.3, '… within a second');
 ($pool) = executors(launcher_pid($node));
 kill 'STOP', $pool;
 $seconds = seconds {
-	$node->psql('postgres', "\\set VERBOSITY verbose\nSET statement_timeout = '300ms';\nSELECT length($slow)", stderr => \$stderr);
+	$node->psql('postgres', "\\set VERBOSITY verbose\nSET statement_timeout = '300ms';\nSELECT $slow", stderr => \$stderr);
 };
 like($stderr, qr/ERROR:  57014/, 'statement_timeout stops img_edit() when nobody answers');
 cmp_ok($seconds, '<', 1.3, '… within a second');
-($session, $backend) = busy_session("SELECT length($slow)");
+($session, $backend) = busy_session("SELECT $slow");
 $seconds = seconds {
 	$node->safe_psql('postgres', "SELECT pg_terminate_backend($backend)");
 	wait_until(sub { ended($backend) });
@@ -84,7 +85,7 @@ kill 'CONT', $pool;
 
 my $dispatcher = worker_pid($node);
 my ($executor) = executors($dispatcher);
-my $job = submit($node, small_png(), slow_operations(), "'" . slow_format() . "'");
+my $job = $node->safe_psql('postgres', 'SELECT ' . slow_submit());
 ok(wait_until(sub { cpu($executor) > 0.3 }), 'an executor spins with a job');
 ($session, $backend) = busy_session("SELECT img_wait('$job', '1 hour')");
 answer_after(sub { $node->safe_psql('postgres', "SELECT pg_cancel_backend($backend)") },
@@ -132,8 +133,8 @@ foreach my $mode ('fast', 'immediate')
 	($executor) = executors($dispatcher);
 	($pool) = executors(launcher_pid($node));
 	$used = cpu($pool);
-	$job = submit($node, small_png(), slow_operations(), "'" . slow_format() . "'");
-	($session, $backend) = busy_session("SELECT length($slow)");
+	$job = $node->safe_psql('postgres', 'SELECT ' . slow_submit());
+	($session, $backend) = busy_session("SELECT $slow");
 	ok(pool_works($used), "$mode shutdown: pool at work");
 	ok(wait_until(sub { cpu($executor) > 0.2 }), 'dispatcher at work');
 	$seconds = seconds { $node->stop($mode) };

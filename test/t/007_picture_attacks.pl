@@ -14,15 +14,6 @@ my $node = img_node('fortress');
 my @before = server_executors($node);
 my $operations = q{'{"resizing": {"width": 16, "height": 16, "fit": "bounds"}}'};
 
-# Bytes that img_edit() makes.
-sub made
-{
-	my ($picture, $edit, $output) = @_;
-
-	return pack 'H*', $node->safe_psql('postgres',
-		"SELECT encode(img_edit(" . literal($picture) . ", '$edit', '$output'), 'hex')");
-}
-
 sub png_claiming
 {
 	my ($width, $height) = @_;
@@ -33,8 +24,8 @@ sub png_claiming
 	  . ImgTest::chunk('IEND', '');
 }
 
-my $jpeg = made(small_png(), '{}', '{"format": "jpeg"}');
-my $gif = made(small_png(), '{}', '{"format": "gif"}');
+my $jpeg = made($node, small_png(), '{}', '{"format": "jpeg"}');
+my $gif = made($node, small_png(), '{}', '{"format": "gif"}');
 my $huge_jpeg = substr($jpeg, 0, 600);
 $huge_jpeg =~ s/(\xff[\xc0\xc2]..\x08)..../$1 . pack('nn', 20000, 65500)/es or die 'no header in the JPEG';
 my $huge_gif = $gif;
@@ -91,18 +82,7 @@ is_deeply([ server_executors($node) ], \@before, 'all executors are the same as 
 
 # ------------------------------------------ what only the time limit can stop
 
-# A progressive JPEG whose last scan comes a thousand times more.
-sub jpeg_of_many_scans
-{
-	my $data = made(png(512, 512), '{"resizing": {"width": 4000, "height": 4000, "fit": "cover"}}',
-		'{"format": {"type": "jpeg", "quality": 30, "progressive": true}}');
-	my $at = rindex $data, "\xff\xda";
-	my $header = substr $data, $at, 2 + unpack('n', substr($data, $at + 2, 2));
-
-	return substr($data, 0, -2) . ($header . "\0" x 8) x 1000 . "\xff\xd9";
-}
-
-my $bomb = literal(jpeg_of_many_scans());
+my $bomb = literal(jpeg_of_many_scans($node, 1000));
 $node->safe_psql('postgres', "CREATE TABLE bomb AS SELECT $bomb AS data");
 $node->safe_psql('postgres', q{ALTER SYSTEM SET imgapi.job_timeout = '500ms'; SELECT pg_reload_conf()});
 poll_is($node, 'SHOW imgapi.job_timeout', '500ms', 'jobs may take 500 ms');

@@ -18,7 +18,7 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(
-  img_node new_node png small_png literal slow_operations slow_format seconds
+  img_node new_node png small_png literal made jpeg_of_many_scans slow_table slow_edit slow_submit seconds
   worker_pid launcher_pid executors server_executors status_field alive ended stopped wait_until
   submit wait_job job cpu job_is poll_is fails_with photo_table wait_dispatcher count_log
 );
@@ -133,10 +133,40 @@ sub small_png { return png(64, 64, $_[0]); }
 # Bytes as an SQL expression.
 sub literal { return q{'\x} . unpack('H*', $_[0]) . q{'::bytea}; }
 
-# What keeps an executor busy for tens of seconds, legitimately: a small
-# picture made large, as AVIF.
-sub slow_operations { return '{"resizing": {"width": 8000, "height": 8000, "fit": "cover"}}'; }
-sub slow_format { return '{"format": {"type": "avif", "compression": {"type": "lossy", "quality": 90}}}'; }
+# Bytes that img_edit() makes.
+sub made
+{
+	my ($node, $picture, $operations, $output) = @_;
+
+	return pack 'H*', $node->safe_psql('postgres',
+		'SELECT encode(img_edit(' . literal($picture) . ", '$operations', '$output'), 'hex')");
+}
+
+# What keeps an executor busy until its time is over: a progressive JPEG whose
+# last scan comes thousands of times more.
+sub jpeg_of_many_scans
+{
+	my ($node, $scans) = @_;
+	my $data = made($node, png(512, 512), '{"resizing": {"width": 4000, "height": 4000, "fit": "cover"}}',
+		'{"format": {"type": "jpeg", "quality": 30, "progressive": true}}');
+	my $at = rindex $data, "\xff\xda";
+	my $header = substr $data, $at, 2 + unpack('n', substr($data, $at + 2, 2));
+
+	return substr($data, 0, -2) . ($header . "\0" x 8) x $scans . "\xff\xd9";
+}
+
+# Such a picture as the only row of table slow, and the expressions that edit
+# and submit it.
+sub slow_table
+{
+	my ($node, @databases) = @_;
+	my $picture = literal(jpeg_of_many_scans($node, 20_000));
+
+	$node->safe_psql($_, "CREATE TABLE slow AS SELECT $picture AS data") foreach @databases ? @databases : 'postgres';
+}
+
+sub slow_edit { return q{length(img_edit((SELECT data FROM slow), '{}', '{"format": "webp"}'))}; }
+sub slow_submit { return q{img_submit((SELECT data FROM slow), '{}', '{"format": "webp"}'} . join('', map { ", $_" } @_) . ')'; }
 
 # A table whose thumbnails are made by trigger, and who counts every write of
 # one.
@@ -210,7 +240,8 @@ sub executors
 		next if ended($pid) || (status_field($pid, 'PPid') // '') ne $parent;
 		push @found, $pid;
 	}
-	return sort { $a <=> $b } @found;
+	@found = sort { $a <=> $b } @found;
+	return @found;
 }
 
 # Those of the launcher and of every dispatcher of a server.
