@@ -301,9 +301,13 @@ static int
 claimable(void)
 {
 	int			room = img_station_room() - img_dispatcher.nclaimed;
+	int			in_hand = img_dispatcher.nclaimed + img_dispatcher.nsent;
 
 	/* What cannot be written down must not pile up. */
 	if (img_dispatcher.nended > MOST_ENDED)
+		return 0;
+	/* A claim costs as much for twenty jobs as for one. */
+	if (room < in_hand)
 		return 0;
 
 	if (imgapi_max_inflight > 0)
