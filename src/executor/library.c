@@ -125,11 +125,27 @@ try_format(const ImgFormat *format, ImgFormatAbility *ability)
 	vips_error_clear();
 }
 
-/* AVIF and HEIC need no warming: their libraries are loaded with the module,
- * and their encoders take long. */
+/*
+ * Newer libheif loads its codecs as plugins when it sees the first file.  A
+ * header without a picture is enough; their encoders would take long.
+ */
+static void
+warm_heif(void)
+{
+	static const unsigned char header[] = "\0\0\0\x1c" "ftypavif\0\0\0\0" "avifmif1miaf";
+	ImgRequest	request = {.limits = {UINT64_MAX, UINT32_MAX, UINT32_MAX, 0, UINT32_MAX}};
+	ImgPicture	picture = {.request = &request, .client = -1, .orientation = 1,
+		.data = header, .length = sizeof(header) - 1};
+
+	img_open(&picture);
+	img_free_frames(&picture);
+	vips_error_clear();
+}
+
 void
 img_library_warm(void)
 {
+	warm_heif();
 	for (int i = 0; i < img_format_count; i++)
 	{
 		ImgFormatAbility ignored;

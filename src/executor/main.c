@@ -181,9 +181,9 @@ main(int argc, char **argv)
 	if (!settings.verbose)
 		silence();
 	socket = settings.pool ? IMG_CONTROL_FD : IMG_WIRE_FD;
-	sandbox = img_sandbox_early(settings.sandbox);
 	if (!img_library_start(settings.verbose))
 		return refuse(socket, "libvips does not start", vips_error_buffer());
+	sandbox = img_sandbox_early(settings.sandbox);
 	img_library_warm();
 	img_sandbox_limits(settings.memory);
 	sandbox = img_sandbox_close(settings.sandbox, sandbox, &problem);

@@ -17,7 +17,7 @@ typedef enum ImgSandbox
 } ImgSandbox;
 
 /*
- * Called once before libvips runs anything (early) and once after the warm-up:
+ * Called once before libvips starts threads (early) and once after the warm-up:
  * Landlock binds only the threads to come, seccomp all there are.  Returns
  * what holds from now on, "seccomp", "landlock" or "off", or NULL with
  * *problem when more is required.
