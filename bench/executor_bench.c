@@ -2,7 +2,7 @@
  * executor_bench.c
  *	  What executors do by themselves, without PostgreSQL.
  *
- *	executor_bench PROGRAM photo|tiny|JSON-less plan name DIR N [executors=2] [depth=4] [SAVE_DIR]
+ *	executor_bench PROGRAM photo|tiny|mixed|info DIR N [executors=2] [depth=4] [SAVE_DIR]
  *
  * Feeds the files of DIR, N in all, to executors over the protocol of wire.h,
  * several deep, and prints pictures per second, processor time per picture and
