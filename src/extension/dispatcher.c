@@ -307,6 +307,7 @@ turn(void)
 		img_claim_and_send();
 	}
 	wait = Min(wait, tend_clock());
+	img_publish_next_due();
 	wait = Min(wait, img_settle_in());
 	due = (TimestampTz) pg_atomic_read_u64(&img_dispatcher.slot->next_due);
 	if (due != DT_NOEND)

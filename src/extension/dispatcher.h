@@ -94,6 +94,7 @@ typedef struct ImgDispatcher
 	int			nsent;
 	double		job_ms;			/* running mean of the work of one job */
 	bool		look;			/* there may be something to claim */
+	bool		due_known;		/* slot->next_due is what the queue says */
 	bool		gone;			/* the extension has been dropped */
 	bool		settle_singly;	/* one of the ended jobs cannot be written */
 	uint64		requests;
@@ -107,6 +108,7 @@ extern const ImgRowSource *img_writing;
 /* dispatcher_claim.c: claims if there is room, fetches pictures for free
  * executors, commits, and sends them. */
 extern void img_claim_and_send(void);
+extern void img_publish_next_due(void); /* before sleeping */
 extern bool img_guarded(ImgJob *job, const char *stage, void (*step) (ImgJob *job, void *arg), void *arg);
 
 /* dispatcher_executors.c */

@@ -185,17 +185,34 @@ claim_jobs(int count)
 	SPI_freetuptable(rows);
 }
 
-/* Tells submitters from when on they need not wake us. */
-static void
-publish_next_due(void)
+/*
+ * Finds out when the next waiting job is due, and tells submitters that until
+ * then they need not wake us.  Not part of the claim, so that no executor waits
+ * for it.
+ */
+void
+img_publish_next_due(void)
 {
-	bool		isnull;
-	Datum		due;
+	if (img_dispatcher.look || img_dispatcher.due_known)
+		return;
+	StartTransactionCommand();
+	img_dispatcher.gone = img_home_of_extension() == NULL;
+	if (!img_dispatcher.gone)
+	{
+		bool		isnull;
+		Datum		due;
 
-	img_execute(&next_due, NULL, NULL);
-	due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	if (!isnull)
-		pg_atomic_write_u64(&img_dispatcher.slot->next_due, (uint64) DatumGetTimestampTz(due));
+		SPI_connect();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		img_execute(&next_due, NULL, NULL);
+		due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		if (!isnull)
+			pg_atomic_write_u64(&img_dispatcher.slot->next_due, (uint64) DatumGetTimestampTz(due));
+		PopActiveSnapshot();
+		SPI_finish();
+	}
+	CommitTransactionCommand();
+	img_dispatcher.due_known = true;
 }
 
 /* What fetch_step() found. */
@@ -338,9 +355,8 @@ claim_and_send_some(void)
 		/* Whoever commits from now on wakes us: see img_wake() */
 		pg_atomic_write_u64(&img_dispatcher.slot->next_due, (uint64) DT_NOEND);
 		pg_memory_barrier();
+		img_dispatcher.due_known = false;
 		claim_jobs(count);
-		if (!img_dispatcher.look && img_dispatcher.nclaimed + img_dispatcher.nsent == 0)
-			publish_next_due();
 	}
 	fed = feed();
 	PopActiveSnapshot();

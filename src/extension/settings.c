@@ -60,8 +60,8 @@ static const struct
 	&imgapi_max_inflight, 0, 0, 1024, PGC_SIGHUP, 0},
 	{"imgapi.max_source_bytes", "Largest picture that is accepted.",
 	&imgapi_max_source_bytes, 100 * 1024, 1, 1000 * 1024, PGC_SUSET, GUC_UNIT_KB},
-	{"imgapi.max_source_pixels", "Most pixels that a picture may have, all frames together, in thousands.",
-	&imgapi_max_source_pixels, 100 * 1000, 1, 10 * 1000 * 1000, PGC_SUSET, 0},
+	{"imgapi.max_source_pixels", "Most pixels that a picture may have, all frames together.",
+	&imgapi_max_source_pixels, 100 * 1000 * 1000, 1, INT_MAX, PGC_SUSET, 0},
 	{"imgapi.max_frames", "Most frames that an animation may have.",
 	&imgapi_max_frames, 500, 1, 100000, PGC_SUSET, 0},
 	{"imgapi.max_output_side", "Longest side of a result, in pixels.",
@@ -238,7 +238,7 @@ ImgLimits
 img_limits(void)
 {
 	ImgLimits	limits = {
-		.source_pixels = (uint64_t) imgapi_max_source_pixels * 1000,
+		.source_pixels = imgapi_max_source_pixels,
 		.frames = imgapi_max_frames,
 		.output_side = imgapi_max_output_side,
 		.milliseconds = imgapi_job_timeout,

@@ -16,7 +16,7 @@ extern char *imgapi_databases;
 extern int	imgapi_executors;		/* 0: one a processor */
 extern int	imgapi_max_inflight;	/* 0: as many as keep the executors busy */
 extern int	imgapi_max_source_bytes;	/* kB */
-extern int	imgapi_max_source_pixels;	/* thousands */
+extern int	imgapi_max_source_pixels;
 extern int	imgapi_max_frames;
 extern int	imgapi_max_output_side; /* px */
 extern int	imgapi_job_timeout;		/* ms */
