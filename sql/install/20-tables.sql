@@ -10,6 +10,7 @@
 -- are written and purged together, and a check would cost a tenth of a submit.
 
 CREATE SEQUENCE @extschema@.img_task_id CACHE 20;
+COMMENT ON SEQUENCE @extschema@.img_task_id IS 'Numbers of jobs: img_job.task_id.';
 
 CREATE FUNCTION @extschema@.img_new_id() RETURNS uuid
 	LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME';
@@ -47,6 +48,9 @@ CREATE TABLE @extschema@.img_job_live (
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05,
 	autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0,
 	autovacuum_analyze_scale_factor = 0.2);
+COMMENT ON TABLE @extschema@.img_job_live IS 'Internal: jobs that have not ended; see img_job.';
+COMMENT ON COLUMN @extschema@.img_job_live.lease_owner IS 'worker that has the job; NULL: it waits';
+COMMENT ON COLUMN @extschema@.img_job_live.lease_expires_at IS 'when the worker has lost the job, unless it renews its lease';
 CREATE INDEX img_job_live_due ON @extschema@.img_job_live (priority, run_after, id);
 CREATE UNIQUE INDEX img_job_live_key ON @extschema@.img_job_live (owner, job_key)
 	WHERE job_key IS NOT NULL;
@@ -83,6 +87,8 @@ CREATE TABLE @extschema@.img_job_ended (
 	CONSTRAINT done_has_started CHECK (status <> 'DONE' OR started_at IS NOT NULL),
 	CONSTRAINT error_has_a_reason CHECK ((status = 'ERROR') <= (error IS NOT NULL AND error_code IS NOT NULL))
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.1);
+COMMENT ON TABLE @extschema@.img_job_ended IS 'Internal: jobs that have ended; see img_job.';
+COMMENT ON COLUMN @extschema@.img_job_ended.expires_at IS 'when it may be purged: finished_at + imgapi.retention';
 CREATE INDEX img_job_ended_expiry ON @extschema@.img_job_ended (expires_at);
 CREATE INDEX img_job_ended_finish ON @extschema@.img_job_ended USING brin (finished_at)
 	WITH (pages_per_range = 16, autosummarize = on);

@@ -100,6 +100,15 @@ CREATE TYPE @extschema@.img_outcome AS (
 	storage text, path text, data bytea);
 COMMENT ON TYPE @extschema@.img_outcome IS
 	'Worker protocol: how a job that went well ended.';
+COMMENT ON COLUMN @extschema@.img_outcome.job_id IS 'img_job.id';
+COMMENT ON COLUMN @extschema@.img_outcome.attempt IS 'which attempt this was, as img_claim() told it';
+COMMENT ON COLUMN @extschema@.img_outcome.started_at IS 'when the work on the picture began; NULL: with the claim';
+COMMENT ON COLUMN @extschema@.img_outcome.warning IS 'img_job.warning';
+COMMENT ON COLUMN @extschema@.img_outcome.source IS 'facts of the picture';
+COMMENT ON COLUMN @extschema@.img_outcome.output IS 'facts of the result';
+COMMENT ON COLUMN @extschema@.img_outcome.storage IS 'img_object.storage of the result';
+COMMENT ON COLUMN @extschema@.img_outcome.path IS 'img_object.path of the result';
+COMMENT ON COLUMN @extschema@.img_outcome.data IS 'the result, where storage is database';
 
 CREATE FUNCTION @extschema@.img_finish(worker text, outcomes @extschema@.img_outcome[])
 RETURNS TABLE (id uuid, settled bool)

@@ -56,6 +56,23 @@ COMMENT ON COLUMN @extschema@.img_job.source_key IS 'primary key of that row, as
 COMMENT ON COLUMN @extschema@.img_job.source_column IS 'column of that row with the picture';
 COMMENT ON COLUMN @extschema@.img_job.target_column IS 'column of that row for the result';
 
+-- what img_job is made of says the same
+DO $$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN
+		SELECT a.attrelid::regclass AS relation, a.attname AS name,
+			pg_catalog.col_description(j.attrelid, j.attnum) AS comment
+		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attribute j ON j.attname = a.attname
+		WHERE j.attrelid = '@extschema@.img_job'::regclass AND j.attnum > 0
+			AND a.attrelid IN ('@extschema@.img_job_live'::regclass, '@extschema@.img_job_ended'::regclass,
+				'@extschema@.img_job_live_visible'::regclass, '@extschema@.img_job_ended_visible'::regclass)
+	LOOP
+		EXECUTE pg_catalog.format('COMMENT ON COLUMN %s.%I IS %L', c.relation, c.name, c.comment);
+	END LOOP;
+END $$;
+
 CREATE FUNCTION @extschema@.img_submit(input bytea, operations jsonb DEFAULT '{}', output jsonb DEFAULT NULL,
 	server name DEFAULT NULL, priority int DEFAULT 0, run_after timestamptz DEFAULT NULL,
 	max_attempts int DEFAULT NULL, callback_url text DEFAULT NULL, job_key text DEFAULT NULL) RETURNS uuid
