@@ -41,9 +41,9 @@ CREATE TABLE @extschema@.img_job_live (
 	error text,
 	error_code text,
 	request jsonb NOT NULL,
-	CONSTRAINT lease_has_an_owner_and_an_end
-		CHECK ((lease_owner IS NULL) = (lease_expires_at IS NULL)),
-	CONSTRAINT lease_has_started CHECK (lease_owner IS NULL OR started_at IS NOT NULL),
+	CONSTRAINT lease_is_whole
+		CHECK ((lease_owner IS NULL) = (lease_expires_at IS NULL)
+			AND (lease_owner IS NULL OR started_at IS NOT NULL)),
 	CONSTRAINT source_is_whole CHECK ((source_table IS NULL) = (source_key IS NULL))
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05,
 	autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0,
