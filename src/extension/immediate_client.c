@@ -174,7 +174,8 @@ deadline_for(const ImgLimits *limits, bool in_pool)
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) limits->milliseconds + GRACE_MS);
 }
 
-static pg_attribute_noreturn() void
+/* Does not return. */
+static void
 executor_died(const char *how)
 {
 	ereport(ERROR,
