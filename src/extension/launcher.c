@@ -63,6 +63,9 @@ img_register_launcher(void)
 		.bgw_restart_time = 5
 	};
 
+	/* pg_upgrade copies what is there; nobody may work on it meanwhile. */
+	if (IsBinaryUpgrade)
+		return;
 	strlcpy(worker.bgw_name, "imgapi launcher", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "imgapi launcher", BGW_MAXLEN);
 	strlcpy(worker.bgw_library_name, "imgapi", BGW_MAXLEN);

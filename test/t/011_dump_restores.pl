@@ -1,0 +1,87 @@
+# pg_dump and pg_restore keep jobs and pictures: what waited in the old server
+# runs in the new one. pg_upgrade takes them along.
+
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use ImgTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $old = img_node('old', 'imgapi.executors' => 1);
+my $picture = literal(png(64, 64));
+my $dump = $old->basedir . '/dump';
+
+# Jobs of all states: done, failed, with an executor, waiting, of a later day.
+photo_table($old);
+my $done = submit($old, png(64, 64), '{"resizing": {"width": 20}}');
+my $failed = submit($old, 'not a picture');
+is(wait_job($old, $done) . wait_job($old, $failed), 'DONEERROR', 'some jobs have ended');
+$old->safe_psql('postgres', "INSERT INTO photo VALUES (1, 'done', $picture)");
+poll_is($old, 'SELECT thumb IS NOT NULL FROM photo', 't', 'so has one of a trigger');
+
+my ($executor) = executors(worker_pid($old));
+kill 'STOP', $executor;
+wait_until(sub { stopped($executor) }) or die "executor $executor did not stop";
+$old->safe_psql('postgres', "INSERT INTO photo SELECT n, 'waits', $picture FROM generate_series(2, 15) n");
+my @waiting = map { submit($old, small_png($_)) } 1 .. 5;
+my $later = submit($old, small_png(), '{"resizing": {"width": 16}}', "run_after => now() + '1 day'");
+poll_is($old, q{SELECT count(*) > 0 FROM img_job WHERE status = 'PROCESSING'}, 't', 'others run');
+
+my $states = q{SELECT string_agg(DISTINCT status::text, ',' ORDER BY status::text) FROM img_job};
+is($old->safe_psql('postgres', $states), 'ACCEPTED,DONE,ERROR,PROCESSING', 'there are jobs in every state');
+
+my $numbers = 'SELECT md5(string_agg(format($$%s %s$$, id, task_id), $$,$$ ORDER BY id)) FROM img_job';
+my $before = $old->safe_psql('postgres', $numbers);
+
+sub has_everything
+{
+	my ($node, $name) = @_;
+
+	is($node->safe_psql('postgres', "SELECT (img_info(img_output('$done'))).width"), 20, "$name: results are kept");
+	is($node->safe_psql('postgres', "SELECT count(*) FROM img_job_error WHERE job_id = '$failed'"), 1, '… and errors');
+	is(wait_job($node, $_), 'DONE', '… a job that waited runs') foreach @waiting;
+	poll_is($node, 'SELECT count(*) FROM photo WHERE thumb IS NULL', 0, '… those of a trigger too');
+	poll_is($node, 'SELECT status, count(*) FROM img_job GROUP BY status ORDER BY status', "ACCEPTED|1\nDONE|21\nERROR|1",
+		'… all jobs are there, once');
+	is($node->safe_psql('postgres', "SELECT run_after > now() + '23 hours' FROM img_job WHERE id = '$later'"), 't',
+		'… that of tomorrow runs tomorrow');
+	is($node->safe_psql('postgres', $numbers), $before, '… numbers are kept');
+	is($node->safe_psql('postgres', 'SELECT nextval(\'img_task_id\') > max(task_id) FROM img_job'), 't', '… and go on');
+}
+
+# ------------------------------------------------------- pg_dump, pg_restore
+
+$old->command_ok([ 'pg_dump', '-Fc', '-f', "$dump.custom", $old->connstr('postgres') ], 'pg_dump');
+$old->command_ok([ 'pg_dump', '-f', "$dump.sql", $old->connstr('postgres') ], 'pg_dump as SQL');
+
+my $new = new_node('new');
+$new->start;
+$new->command_ok([ 'pg_restore', '--exit-on-error', '--single-transaction', '-d', $new->connstr('postgres'), "$dump.custom" ], 'pg_restore');
+has_everything($new, 'pg_restore');
+$new->stop;
+
+# ---------------------------------------------------------------- pg_upgrade
+
+$old->stop;
+
+# As pg_upgrade starts both servers: nobody may change what is being copied.
+$old->command_ok([ 'pg_ctl', '-w', '-D', $old->data_dir, '-l', $old->logfile, '-o', '-b', 'start' ], 'a server in binary upgrade mode');
+is($old->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'imgapi%'}), 0, '… has no worker');
+$old->command_ok([ 'pg_ctl', '-w', '-D', $old->data_dir, 'stop' ], '… and stops');
+
+my $upgraded = new_node('upgraded');
+my $bin = $old->config_data('--bindir');
+my @upgrade = ('pg_upgrade', '--no-sync', '-b', $bin, '-B', $bin,
+	'-d', $old->data_dir, '-D', $upgraded->data_dir, '-s', $old->host,
+	'-p', $old->port, '-P', $upgraded->port);
+chdir $upgraded->basedir or die;
+command_ok([ @upgrade, '--check' ], 'pg_upgrade --check');
+command_ok(\@upgrade, 'pg_upgrade');
+$upgraded->start;
+has_everything($upgraded, 'pg_upgrade');
+$upgraded->stop;
+
+done_testing();
