@@ -246,17 +246,18 @@ $$;
 COMMENT ON FUNCTION @extschema@.img_heartbeat(text, uuid[], interval) IS
 	'Worker protocol: renews leases; returns the jobs that the worker still has.';
 
-CREATE FUNCTION @extschema@.img_release(worker text, jobs uuid[]) RETURNS void
+CREATE FUNCTION @extschema@.img_release(worker text, jobs uuid[], run_after timestamptz DEFAULT NULL) RETURNS void
 LANGUAGE sql VOLATILE
 SET enable_seqscan = off
 AS $$
 	UPDATE @extschema@.img_job_live l
-	SET lease_owner = NULL, lease_expires_at = NULL, attempts = l.attempts - 1
+	SET lease_owner = NULL, lease_expires_at = NULL, attempts = l.attempts - 1,
+		run_after = COALESCE(img_release.run_after, l.run_after)
 	WHERE l.id IN (SELECT h.id FROM @extschema@.img_job_live h
 		WHERE h.id = ANY (jobs) AND h.lease_owner = worker FOR UPDATE SKIP LOCKED);
 $$;
-COMMENT ON FUNCTION @extschema@.img_release(text, uuid[]) IS
-	'Worker protocol: gives jobs back that were not worked on; it costs them no attempt.';
+COMMENT ON FUNCTION @extschema@.img_release(text, uuid[], timestamptz) IS
+	'Worker protocol: gives jobs back that could not be worked on, to be taken again at run_after or at once; it costs them no attempt.';
 
 CREATE FUNCTION @extschema@.img_rescue(worker text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE

@@ -13,6 +13,9 @@
 
 #include "executor/decoder.h"
 
+/* libvips renames a member of libjpeg's error manager by a macro. */
+#undef error_exit
+
 #define EXIF_MARKER		(JPEG_APP0 + 1)
 #define ICC_MARKER		(JPEG_APP0 + 2)
 #define MAX_MARKER		0xffff

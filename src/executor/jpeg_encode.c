@@ -12,6 +12,9 @@
 
 #include "executor/encoder.h"
 
+/* libvips renames a member of libjpeg's error manager by a macro. */
+#undef error_exit
+
 #define MM_PER_INCH		25.4
 /* From this quality on colours keep the full resolution, as libvips has it. */
 #define FINE_QUALITY	90

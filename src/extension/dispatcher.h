@@ -34,7 +34,9 @@ typedef enum ImgEnd
 	IMG_END_NONE,
 	IMG_END_DONE,				/* answer holds the result */
 	IMG_END_FAILED,				/* failure says why */
-	IMG_END_CANCELLED			/* failure.message says why */
+	IMG_END_CANCELLED,			/* failure.message says why */
+	IMG_END_POSTPONED			/* somebody's lock is in the way: back to the
+								 * queue, at no cost */
 } ImgEnd;
 
 typedef struct ImgFailure
@@ -67,6 +69,7 @@ typedef struct ImgJob
 	TimestampTz ended_at;		/* when end was set */
 	TimestampTz settle_after;	/* a row was locked: not before this */
 	int			settle_errors;	/* how often writing it down has failed */
+	int			settle_locked;	/* how often its row was locked */
 } ImgJob;
 
 typedef struct ImgStation

@@ -220,6 +220,7 @@ typedef struct Fetched
 {
 	Datum		picture;
 	bool		found;
+	bool		locked;			/* the table is */
 } Fetched;
 
 static void
@@ -238,10 +239,13 @@ static void
 fetch_row(ImgJob *job, Fetched *fetched)
 {
 	ImgIdentity before;
+	ImgRowState state;
 
 	img_become(job->owner, true, &before);
-	fetched->found = img_row_read(&job->row, &fetched->picture, &job->image, job->context) == IMG_ROW_FOUND;
+	state = img_row_read(&job->row, &fetched->picture, &job->image, job->context);
 	img_resume(&before);
+	fetched->found = state == IMG_ROW_FOUND;
+	fetched->locked = state == IMG_ROW_LOCKED;
 }
 
 static void
@@ -273,7 +277,9 @@ fetch(ImgJob *job)
 		return NULL;
 	if (fetched.found)
 		return DatumGetByteaPP(fetched.picture);
-	if (OidIsValid(job->row.table))
+	if (fetched.locked)
+		img_job_end(job, IMG_END_POSTPONED);
+	else if (OidIsValid(job->row.table))
 	{
 		job->failure.message = "the row, or its picture, is gone";
 		job->failure.stage = "fetch";

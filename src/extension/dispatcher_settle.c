@@ -39,6 +39,10 @@
 #define BATCH			64
 /* After a locked row or an error. */
 #define AGAIN_MS		500
+/* A row that was locked so often, or a table that is: the job goes back to the
+ * queue for so long, that it does not keep others from our hands. */
+#define MOST_LOCKED		10
+#define POSTPONE_MS		2000
 /* What triggers on the target table may take. */
 #define WRITE_MS		5000
 
@@ -51,6 +55,9 @@ static ImgStatement finish = {
 static ImgStatement fail = {
 	"SELECT $S.img_fail($1, $2, $3, $4, $5, $6, $7, $8)",
 	8, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID}
+};
+static ImgStatement release = {
+	"SELECT $S.img_release($1, ARRAY[$2], $3)", 3, {TEXTOID, UUIDOID, TIMESTAMPTZOID}
 };
 static ImgStatement abandon = {
 	"SELECT $S.img_abandon($1, $2, $3, $4, $5)", 5, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID}
@@ -73,14 +80,17 @@ img_settle_in(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	long		wait = 60 * 1000;
+	int			fresh = 0;
 	dlist_iter	iter;
 
-	if (img_dispatcher.nended >= COLLECT_JOBS)
-		return 0;
 	dlist_foreach(iter, &img_dispatcher.ended)
 	{
 		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
 		TimestampTz ready = job->settle_after;
+
+		/* Those whose rows are locked do not count: we would spin. */
+		if (ready <= now && ++fresh >= COLLECT_JOBS)
+			return 0;
 
 		/* Nobody to wait for: at once. */
 		if (ready == 0 && img_dispatcher.nsent == 0)
@@ -227,6 +237,11 @@ write_target(int i)
 		disable_timeout(STATEMENT_TIMEOUT, false);
 		return;
 	}
+	if (write.state == IMG_ROW_LOCKED && ++job->settle_locked >= MOST_LOCKED)
+	{
+		img_job_end(job, IMG_END_POSTPONED);
+		return;
+	}
 	if (write.state == IMG_ROW_FOUND || write.state == IMG_ROW_LOCKED)
 	{
 		dlist_push_tail(&img_dispatcher.ended, &job->node);
@@ -329,6 +344,20 @@ say_cancelled(int i)
 	batch.settled[i] = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
+/* Its result, if it has one, is made again. */
+static void
+say_postponed(int i)
+{
+	ImgJob	   *job = batch.job[i];
+	Datum		values[] = {
+		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id),
+		TimestampTzGetDatum(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), POSTPONE_MS))
+	};
+
+	img_execute(&release, values, NULL);
+	batch.settled[i] = true;
+}
+
 static void
 settle_batch(void)
 {
@@ -352,6 +381,8 @@ settle_batch(void)
 			say_failure(i);
 		else if (batch.job[i]->end == IMG_END_CANCELLED)
 			say_cancelled(i);
+		else if (batch.job[i]->end == IMG_END_POSTPONED)
+			say_postponed(i);
 	}
 }
 
@@ -371,7 +402,7 @@ forget_settled(void)
 			img_dispatcher.slot->status.jobs_done++;
 		else if (job->end == IMG_END_FAILED)
 			img_dispatcher.slot->status.jobs_failed++;
-		retry = retry || (job->end == IMG_END_FAILED && job->failure.transient);
+		retry = retry || job->end == IMG_END_POSTPONED || (job->end == IMG_END_FAILED && job->failure.transient);
 		dlist_delete(&job->node);
 		img_dispatcher.nended--;
 		MemoryContextDelete(job->context);

@@ -21,6 +21,7 @@
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "extension/source_row.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -198,6 +199,9 @@ img_row_read(const ImgRowSource *row, Datum *picture, ImgRowImage *image, Memory
 {
 	Key			key;
 
+	/* Nor is a lock on the table waited for. */
+	if (!ConditionalLockRelationOid(row->table, AccessShareLock))
+		return IMG_ROW_LOCKED;
 	if (!parse_key(row, &key))
 		return IMG_ROW_GONE;
 	if (!fetch(psprintf("SELECT t.%s FROM %s t%s", quote_identifier(row->source_column),
@@ -234,6 +238,8 @@ img_row_write(const ImgRowSource *row, const ImgRowImage *image, Datum value)
 	const char *source = quote_identifier(row->source_column);
 	Datum		stored;
 
+	if (!ConditionalLockRelationOid(row->table, RowExclusiveLock))
+		return IMG_ROW_LOCKED;
 	if (!parse_key(row, &key))
 		return IMG_ROW_GONE;
 	if (!fetch(psprintf("SELECT t.%s FROM %s t%s FOR NO KEY UPDATE SKIP LOCKED", source, key.table, key.condition.data),

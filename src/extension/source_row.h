@@ -39,7 +39,7 @@ extern AttrNumber *img_primary_key(Relation relation, int *count);
 /*
  * Reads the picture as the current user.  *picture is the value as stored and
  * lives in SPI's memory; *image is a copy in the current context.  Never
- * waits for a lock on the row.  SPI must be connected.
+ * waits for a lock on the row or on the table.  SPI must be connected.
  */
 extern ImgRowState img_row_read(const ImgRowSource *row, Datum *picture, ImgRowImage *image,
 								MemoryContext context);

@@ -10,14 +10,6 @@
 #include "plan/plan.h"
 #include "plan/registry.h"
 
-extern const ImgOperation img_operation_restorations;
-extern const ImgOperation img_operation_generative;
-extern const ImgOperation img_operation_privacy;
-extern const ImgOperation img_operation_resizing;
-extern const ImgOperation img_operation_adjustments;
-extern const ImgOperation img_operation_padding;
-extern const ImgOperation img_operation_background;
-
 /* The order in which the steps of a plan run. */
 const ImgOperation *const img_operations[] = {
 	&img_operation_restorations,
@@ -29,14 +21,6 @@ const ImgOperation *const img_operations[] = {
 	&img_operation_background,
 };
 const int	img_operation_count = sizeof(img_operations) / sizeof(img_operations[0]);
-
-extern const ImgFormat img_format_jpeg;
-extern const ImgFormat img_format_png;
-extern const ImgFormat img_format_webp;
-extern const ImgFormat img_format_gif;
-extern const ImgFormat img_format_tiff;
-extern const ImgFormat img_format_avif;
-extern const ImgFormat img_format_heic;
 
 const ImgFormat *const img_formats[] = {
 	&img_format_jpeg,

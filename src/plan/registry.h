@@ -144,6 +144,22 @@ typedef struct ImgFormat
 #define IMG_EXECUTOR_ONLY(x) NULL
 #endif
 
+/* One a file. */
+extern const ImgOperation img_operation_restorations;
+extern const ImgOperation img_operation_generative;
+extern const ImgOperation img_operation_privacy;
+extern const ImgOperation img_operation_resizing;
+extern const ImgOperation img_operation_adjustments;
+extern const ImgOperation img_operation_padding;
+extern const ImgOperation img_operation_background;
+extern const ImgFormat img_format_jpeg;
+extern const ImgFormat img_format_png;
+extern const ImgFormat img_format_webp;
+extern const ImgFormat img_format_gif;
+extern const ImgFormat img_format_tiff;
+extern const ImgFormat img_format_avif;
+extern const ImgFormat img_format_heic;
+
 extern const ImgOperation *const img_operations[];
 extern const int img_operation_count;
 extern const ImgFormat *const img_formats[];
