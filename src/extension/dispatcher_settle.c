@@ -39,9 +39,11 @@
 #define BATCH			64
 /* After a locked row or an error. */
 #define AGAIN_MS		500
-/* A row that was locked so often, or a table that is: the job goes back to the
- * queue for so long, that it does not keep others from our hands. */
+/* A row that was locked so often, or one of so many, or in a locked table: the
+ * job goes back to the queue for so long, so that it does not keep others from
+ * our hands. */
 #define MOST_LOCKED		10
+#define MOST_WAITING	32
 #define POSTPONE_MS		2000
 /* What triggers on the target table may take. */
 #define WRITE_MS		5000
@@ -237,7 +239,8 @@ write_target(int i)
 		disable_timeout(STATEMENT_TIMEOUT, false);
 		return;
 	}
-	if (write.state == IMG_ROW_LOCKED && ++job->settle_locked >= MOST_LOCKED)
+	if (write.state == IMG_ROW_LOCKED &&
+		(++job->settle_locked >= MOST_LOCKED || img_dispatcher.nended >= MOST_WAITING))
 	{
 		img_job_end(job, IMG_END_POSTPONED);
 		return;

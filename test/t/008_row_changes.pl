@@ -50,6 +50,20 @@ sub upload
 	$node->poll_query_until('postgres', jobs($table, $id) , 'PROCESSING') or die 'the job did not start';
 }
 
+# Seconds that the slowest of some jobs of no table takes.
+sub slowest
+{
+	my $slowest = 0;
+
+	foreach my $round (1 .. 8)
+	{
+		my $seconds = seconds { sql("SELECT img_wait('" . submit($node, small_png($round)) . "', '20 s')") };
+
+		$slowest = $seconds if $seconds > $slowest;
+	}
+	return $slowest;
+}
+
 # ------------------------------------------------------------ while it waits
 
 hold();
@@ -129,6 +143,16 @@ $locker->query_safe('COMMIT');
 poll_is($node, jobs('upload', 402), 'CANCELLED', '… the old result is not written');
 is(sql('SELECT thumb IS NULL FROM upload WHERE id = 402'), 't', '… at all');
 
+# Of many rows, more than a dispatcher keeps in hand.
+hold();
+sql("INSERT INTO photo SELECT n, 'c', $old FROM generate_series(1001, 1400) n");
+$locker->query_safe('BEGIN; SELECT count(*) FROM (SELECT FROM photo WHERE id > 1000 FOR UPDATE) AS x');
+go();
+cmp_ok(slowest(), '<', 2, 'hundreds of rows are locked: other jobs go on as if they were not');
+$locker->query_safe('COMMIT');
+poll_is($node, 'SELECT count(*) FROM photo WHERE id > 1000 AND thumb IS NOT NULL', 400, '… results are written when the lock is gone');
+is(sql('SELECT count(*) FROM written WHERE id > 1000'), 400, '… once');
+
 # ------------------------------------------------------------- locked table
 
 # Jobs that have a result to write, and jobs that have not yet been fetched.
@@ -136,19 +160,12 @@ upload('photo', 500, $old);
 $locker->query_safe("BEGIN; INSERT INTO photo SELECT n, 'b', $old FROM generate_series(501, 520) n; COMMIT");
 $locker->query_safe('BEGIN; LOCK TABLE photo IN ACCESS EXCLUSIVE MODE');
 go();
-my $slowest = 0;
-foreach my $round (1 .. 8)
-{
-	my $seconds = seconds { sql("SELECT img_wait('" . submit($node, small_png($round)) . "', '20 s')") };
-
-	$slowest = $seconds if $seconds > $slowest;
-}
-cmp_ok($slowest, '<', 2, 'a table is locked: jobs of no table go on as if it was not');
+cmp_ok(slowest(), '<', 2, 'a table is locked: jobs of no table go on as if it was not');
 # Longer than the pauses between attempts together.
 poll_is($node, q{SELECT clock_timestamp() - max(query_start) > '8 s' FROM pg_stat_activity
 	WHERE query LIKE '%LOCK TABLE photo IN ACCESS EXCLUSIVE%' AND pid <> pg_backend_pid()}, 't', '… for long');
 $locker->query_safe('COMMIT');
-poll_is($node, q{SELECT count(*) FROM photo WHERE id >= 500 AND thumb IS NOT NULL}, 21,
+poll_is($node, q{SELECT count(*) FROM photo WHERE id BETWEEN 500 AND 520 AND thumb IS NOT NULL}, 21,
 	'… results are written when the lock is gone');
 is(sql(q{SELECT max(attempts) FROM img_job WHERE source_table = 'photo'::regclass AND status = 'DONE'}), 1,
 	'… no job has lost an attempt');
