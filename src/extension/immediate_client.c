@@ -184,7 +184,12 @@ executor_died(const char *how)
 			 errhint("The picture may be broken or hostile. Others are not affected.")));
 }
 
-static void
+/*
+ * False: the executor had closed the connection before it got the request.  It
+ * does so when nothing comes for some time (wire.h), as happens where there
+ * are more sessions than processors.
+ */
+static bool
 ask_pool(int sock, ImgRequestType type, const ImgPlan *plan, const ImgLimits *limits,
 		 const void *input, size_t length, ImgAnswer *answer)
 {
@@ -208,13 +213,18 @@ ask_pool(int sock, ImgRequestType type, const ImgPlan *plan, const ImgLimits *li
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not write to a memory file: %m")));
 	if (img_send(sock, parts, 3, &memfd, 1, MSG_DONTWAIT) != 0)
+	{
+		if (errno == EPIPE || errno == ECONNRESET)
+			return false;
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not send to an image executor: %m")));
+	}
 	packet = receive_answer(sock, deadline_for(limits, true), &size);
 	if (packet == NULL || !img_read_answer(packet, size, request.id, memfd, answer))
 		executor_died(NULL);
 	pfree(packet);
 	img_trim_memfd(memfd, Max(length, answer->reply.output_length));
+	return true;
 }
 
 static void
@@ -254,9 +264,14 @@ img_ask_executor(ImgRequestType type, const ImgPlan *plan,
 
 	PG_TRY();
 	{
-		if (sock >= 0)
-			ask_pool(sock, type, plan, &limits, input, length, answer);
-		else
+		while (sock >= 0 && !ask_pool(sock, type, plan, &limits, input, length, answer))
+		{
+			close(sock);
+			sock = -1;
+			CHECK_FOR_INTERRUPTS();
+			sock = connect_to_pool();
+		}
+		if (sock < 0)
 			ask_own(type, plan, &limits, input, length, answer);
 		done = true;
 	}
