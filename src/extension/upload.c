@@ -1,0 +1,254 @@
+/*
+ * upload.c
+ *	  What a trigger of img_on_upload() says: its arguments, checked against the
+ *	  table, the rights of the user and the edit contract.
+ *
+ * Runs in client backends.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "extension/compile.h"
+#include "extension/queue.h"
+#include "extension/source_row.h"
+#include "extension/upload.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+static const char example[] =
+	"CREATE TRIGGER thumb AFTER INSERT OR UPDATE OF data ON photo FOR EACH ROW "
+	"EXECUTE FUNCTION img_on_upload('data', '{\"resizing\": {\"width\": 256}}', 'thumb');";
+
+void
+img_upload_check_call(FunctionCallInfo fcinfo)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("img_on_upload() is a trigger function"),
+				 errhint("%s", example)));
+	if (!TRIGGER_FIRED_AFTER(trigger->tg_event) || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" must be AFTER INSERT, UPDATE or DELETE", trigger->tg_trigger->tgname),
+				 errhint("%s", example)));
+	if (trigger->tg_trigger->tgnargs < 2 || trigger->tg_trigger->tgnargs > 4)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("trigger \"%s\" has %d arguments; img_on_upload() takes 2 to 4",
+						trigger->tg_trigger->tgname, trigger->tg_trigger->tgnargs),
+				 errdetail("They are: source column, operations as JSON, target column, output as JSON."),
+				 errhint("%s", example)));
+}
+
+static AttrNumber
+find_column(Relation relation, const char *name, const char *which)
+{
+	AttrNumber	number = get_attnum(RelationGetRelid(relation), name);
+
+	if (number <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("%s column \"%s\" of table \"%s\" does not exist", which, name, RelationGetRelationName(relation)),
+				 errhint("ALTER TABLE %s ADD COLUMN %s bytea;", RelationGetRelationName(relation), name)));
+	return number;
+}
+
+static void
+check_types(ImgUpload *upload)
+{
+	TupleDesc	desc = RelationGetDescr(upload->relation);
+
+	if (TupleDescAttr(desc, upload->source - 1)->atttypid != BYTEAOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("source column \"%s\" is of type %s, not bytea", upload->source_column,
+						format_type_be(TupleDescAttr(desc, upload->source - 1)->atttypid)),
+				 errdetail("This version of imgapi takes pictures that are in the row.")));
+	if (upload->target_column == NULL)
+		return;
+	switch (upload->target_type)
+	{
+		case BYTEAOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case UUIDOID:
+			return;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("target column \"%s\" is of type %s", upload->target_column, format_type_be(upload->target_type)),
+					 errdetail("Allowed: bytea (the picture), text (its storage URI) or uuid (the job).")));
+	}
+}
+
+/* 42501, naming the grant that is missing. */
+static void
+check_privilege(ImgUpload *upload, AttrNumber column, AclMode mode, const char *privilege)
+{
+	Oid			relid = RelationGetRelid(upload->relation);
+	const char *name = get_attname(relid, column, false);
+
+	if (pg_class_aclcheck(relid, GetUserId(), mode) == ACLCHECK_OK ||
+		pg_attribute_aclcheck(relid, column, GetUserId(), mode) == ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied: role \"%s\" may not %s column \"%s\" of table \"%s\", which its jobs have to",
+					GetUserNameFromId(GetUserId(), false), privilege[0] == 'S' ? "read" : "write",
+					name, RelationGetRelationName(upload->relation)),
+			 errhint("GRANT %s (%s) ON %s TO %s;", privilege, quote_identifier(name),
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(upload->relation)),
+												RelationGetRelationName(upload->relation)),
+					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+}
+
+static Jsonb *
+json_argument(const char *text, const char *which, const char *trigger)
+{
+	if (text[strspn(text, " \t\r\n")] != '{' && text[0] != '"')
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("trigger \"%s\": %s must be a JSON object", trigger, which),
+				 errdetail("Given: \"%s\". Named operations are not part of this version of imgapi.", text),
+				 errhint("%s", example)));
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+}
+
+/* The request of a trigger, compiled once and kept as long as its text is the same. */
+static Jsonb *
+request_of(Trigger *trigger)
+{
+	static char *last = NULL;
+	static Jsonb *last_request = NULL;
+	const char *output_text = trigger->tgnargs > 3 ? trigger->tgargs[3] : NULL;
+	char	   *text = psprintf("%s\n%s", trigger->tgargs[1], output_text ? output_text : "");
+	Jsonb	   *operations;
+	Jsonb	   *output;
+	Jsonb	   *request;
+
+	if (last != NULL && strcmp(last, text) == 0)
+		return last_request;
+	operations = json_argument(trigger->tgargs[1], "operations", trigger->tgname);
+	output = output_text ? json_argument(output_text, "output", trigger->tgname) : NULL;
+	(void) img_compile_cached(operations, output, NULL);
+	request = img_request_document(operations, output);
+	if (last != NULL)
+	{
+		pfree(last);
+		pfree(last_request);
+		last = NULL;
+	}
+	last_request = MemoryContextAlloc(TopMemoryContext, VARSIZE(request));
+	memcpy(last_request, request, VARSIZE(request));
+	last = MemoryContextStrdup(TopMemoryContext, text);
+	return last_request;
+}
+
+/* Whether values of a type read the same whatever the session's settings. */
+static bool
+reads_the_same(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case OIDOID:
+		case BOOLOID:
+		case UUIDOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case NAMEOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Settings in which every value reads the same in all sessions and is read
+ * back exactly; undone with AtEOXact_GUC(). */
+static int
+plain_text(void)
+{
+	static const char *const settings[][2] = {
+		{"datestyle", "ISO"}, {"intervalstyle", "postgres"}, {"timezone", "UTC"},
+		{"extra_float_digits", "3"}, {"bytea_output", "hex"}
+	};
+	int			nest = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return nest;
+}
+
+void
+img_upload_read(TriggerData *data, ImgUpload *upload)
+{
+	Trigger    *trigger = data->tg_trigger;
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+
+	memset(upload, 0, sizeof(*upload));
+	upload->relation = data->tg_relation;
+	upload->source_column = trigger->tgargs[0];
+	upload->source = find_column(data->tg_relation, upload->source_column, "source");
+	if (trigger->tgnargs > 2 && trigger->tgargs[2][0] != '\0')
+	{
+		AttrNumber	target;
+
+		upload->target_column = trigger->tgargs[2];
+		target = find_column(data->tg_relation, upload->target_column, "target");
+		upload->target_type = TupleDescAttr(desc, target - 1)->atttypid;
+	}
+	check_types(upload);
+	upload->key = img_primary_key(data->tg_relation, &upload->nkey);
+	for (int i = 0; i < upload->nkey; i++)
+	{
+		Oid			function;
+		bool		is_varlena;
+
+		getTypeOutputInfo(TupleDescAttr(desc, upload->key[i] - 1)->atttypid, &function, &is_varlena);
+		fmgr_info(function, &upload->output[i]);
+		if (!reads_the_same(TupleDescAttr(desc, upload->key[i] - 1)->atttypid))
+			upload->key_varies = true;
+	}
+}
+
+void
+img_upload_check_submission(TriggerData *data, ImgUpload *upload)
+{
+	check_privilege(upload, upload->source, ACL_SELECT, "SELECT");
+	if (upload->target_column != NULL)
+		check_privilege(upload, get_attnum(RelationGetRelid(upload->relation), upload->target_column), ACL_UPDATE, "UPDATE");
+	upload->request = request_of(data->tg_trigger);
+}
+
+Datum
+img_upload_key(ImgUpload *upload, TupleTableSlot *slot)
+{
+	Datum		part[INDEX_MAX_KEYS];
+	int			nest = upload->key_varies ? plain_text() : 0;
+
+	for (int i = 0; i < upload->nkey; i++)
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(slot, upload->key[i], &isnull);
+
+		part[i] = CStringGetTextDatum(OutputFunctionCall(&upload->output[i], value));
+	}
+	if (nest > 0)
+		AtEOXact_GUC(true, nest);
+	return CStringGetTextDatum(OidOutputFunctionCall(F_ARRAY_OUT,
+													 PointerGetDatum(construct_array(part, upload->nkey, TEXTOID, -1, false, TYPALIGN_INT))));
+}
