@@ -57,10 +57,22 @@ sub has_everything
 $old->command_ok([ 'pg_dump', '-Fc', '-f', "$dump.custom", $old->connstr('postgres') ], 'pg_dump');
 $old->command_ok([ 'pg_dump', '-f', "$dump.sql", $old->connstr('postgres') ], 'pg_dump as SQL');
 
+# Jobs come before their pictures and before the tables whose rows they are for.
+# Whoever works on them then finds nothing.
 my $new = new_node('new');
 $new->start;
-$new->command_ok([ 'pg_restore', '--exit-on-error', '--single-transaction', '-d', $new->connstr('postgres'), "$dump.custom" ], 'pg_restore');
-has_everything($new, 'pg_restore');
+foreach my $way ([ 'pg_restore', '--exit-on-error', '-j', 2, "$dump.custom" ], [ 'psql', '-v', 'ON_ERROR_STOP=1', '-qf', "$dump.sql" ])
+{
+	my ($program, @arguments) = @$way;
+
+	$new->safe_psql('template1', 'DROP DATABASE postgres');
+	$new->safe_psql('template1', 'CREATE DATABASE postgres TEMPLATE template0');
+	$new->command_ok([ $program, '-d', $new->connstr('postgres'), @arguments ], $program);
+	is($new->safe_psql('postgres', q{SELECT count(*) FROM img_worker WHERE database = 'postgres'}), 0,
+		"$program: no worker looks while the rest is still to come");
+	$new->safe_psql('postgres', 'SELECT img_start_worker()');
+	has_everything($new, $program);
+}
 $new->stop;
 
 # ---------------------------------------------------------------- pg_upgrade
