@@ -396,22 +396,6 @@ start(Oid database)
 	heartbeat_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), IMG_HEARTBEAT_MS);
 }
 
-static WaitEventSet *
-make_events(void)
-{
-	WaitEventSet *events;
-
-#if PG_VERSION_NUM >= 170000
-	events = CreateWaitEventSet(NULL, 3);
-#else
-	events = CreateWaitEventSet(TopMemoryContext, 3);
-#endif
-	AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(events, WL_SOCKET_READABLE, img_dispatcher.epoll, NULL, NULL);
-	return events;
-}
-
 /*
  * Sleeps; takes note of why it woke.  The latch alone would not do: whatever
  * waited in our transactions (a lock, a user's trigger) has reset it.
@@ -460,7 +444,7 @@ img_dispatcher_main(Datum arg)
 
 	start(DatumGetObjectId(arg));
 	img_stations_start();
-	events = make_events();
+	events = img_worker_events(img_dispatcher.epoll);
 	loop = AllocSetContextCreate(TopMemoryContext, "imgapi dispatcher", ALLOCSET_DEFAULT_SIZES);
 	rescue_jobs();
 

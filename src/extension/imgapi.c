@@ -13,6 +13,7 @@
 #include "extension/shared.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "utils/memutils.h"
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM >= 180000
@@ -32,6 +33,21 @@ _PG_init(void)
 	img_shared_request();
 	img_register_launcher();
 	img_install_utility_hook();
+}
+
+WaitEventSet *
+img_worker_events(int epoll)
+{
+#if PG_VERSION_NUM >= 170000
+	WaitEventSet *events = CreateWaitEventSet(NULL, 3);
+#else
+	WaitEventSet *events = CreateWaitEventSet(TopMemoryContext, 3);
+#endif
+
+	AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(events, WL_SOCKET_READABLE, epoll, NULL, NULL);
+	return events;
 }
 
 uint32

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 #include "fmgr.h"
+#include "storage/latch.h"
 #include "utils/uuid.h"
 
 #define IMG_EXTENSION	"imgapi"
@@ -25,6 +26,10 @@ extern PGDLLEXPORT void img_dispatcher_main(Datum arg);
 
 /* database_commands.c */
 extern void img_install_utility_hook(void);
+
+/* What a worker's loop sleeps on: its latch, the postmaster's death, and one
+ * epoll descriptor that stands for all of its executors. */
+extern WaitEventSet *img_worker_events(int epoll);
 
 /* A wait event's name in pg_stat_activity, from PostgreSQL 17 on. */
 extern uint32 img_wait_event(uint32 *cached, const char *name);

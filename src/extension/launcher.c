@@ -351,14 +351,7 @@ img_launcher_main(Datum arg)
 	start_pool();
 	want_all_databases();
 
-#if PG_VERSION_NUM >= 170000
-	events = CreateWaitEventSet(NULL, 3);
-#else
-	events = CreateWaitEventSet(TopMemoryContext, 3);
-#endif
-	AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(events, WL_SOCKET_READABLE, pool_epoll, NULL, NULL);
+	events = img_worker_events(pool_epoll);
 
 	for (;;)
 	{
