@@ -91,17 +91,22 @@ find_extension(Oid *extension, Oid *schema, Oid *owner)
 const ImgHome *
 img_home_of_extension(void)
 {
-	Oid			extension,
-				again,
+	static Oid	extension = InvalidOid;
+	Oid			found,
 				schema,
 				owner;
 
-	if (!find_extension(&extension, &schema, &owner))
-		return NULL;
-	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-	/* It may have been dropped while we waited. */
-	if (!find_extension(&again, &schema, &owner) || again != extension)
-		return NULL;
+	/* Locked first and looked at second: it may be dropped while we wait. */
+	for (;;)
+	{
+		if (OidIsValid(extension))
+			LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+		if (!find_extension(&found, &schema, &owner))
+			return NULL;
+		if (found == extension)
+			break;
+		extension = found;
+	}
 	settle(schema, owner);
 	return &home;
 }
