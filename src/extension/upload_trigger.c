@@ -160,6 +160,18 @@ same_source(ImgUpload *upload, TupleTableSlot *old, Datum old_key, TupleTableSlo
 		memcmp(DatumGetPointer(a), DatumGetPointer(b), VARSIZE_ANY(DatumGetPointer(a))) == 0;
 }
 
+/*
+ * A job that has replaced its own picture: for the other triggers on that
+ * column this is a new upload, since what they were making is of the old one.
+ * The trigger itself is not meant, so there is no loop.
+ */
+static bool
+replaced_for(ImgUpload *upload)
+{
+	return strcmp(img_writing->source_column, img_writing->target_column) == 0 &&
+		(upload->target_column == NULL || strcmp(upload->target_column, img_writing->target_column) != 0);
+}
+
 /* Whether it is the worker that is changing this row.  Its job may name the
  * table of which this one is a partition. */
 static bool
@@ -171,7 +183,8 @@ written_by_worker(ImgUpload *upload, Datum key)
 		(table == img_writing->table ||
 		 (upload->relation->rd_rel->relispartition &&
 		  list_member_oid(get_partition_ancestors(table), img_writing->table))) &&
-		strcmp(TextDatumGetCString(key), img_writing->key) == 0;
+		strcmp(TextDatumGetCString(key), img_writing->key) == 0 &&
+		!replaced_for(upload);
 }
 
 /* One changed row, old or new of which may be NULL. */

@@ -149,6 +149,29 @@ CALL pg_temp.finish_jobs();
 SELECT key, status, error, (SELECT pg_temp.shape(data) FROM photo) FROM jobs('photo');
 DROP TABLE photo;
 
+-- beside one that reads the same column: that has the last word, and there is no loop
+CREATE TABLE photo (id int PRIMARY KEY, data bytea, thumb bytea);
+CREATE TRIGGER shrink AFTER INSERT OR UPDATE ON photo FOR EACH ROW
+	EXECUTE FUNCTION img_on_upload('data', '{"resizing": {"width": "50%", "fit": "bounds"}}', 'data');
+CREATE TRIGGER thumb AFTER INSERT OR UPDATE ON photo FOR EACH ROW
+	EXECUTE FUNCTION img_on_upload('data', '{"resizing": {"width": "50%", "fit": "bounds"}}', 'thumb');
+INSERT INTO photo SELECT g, pg_temp.picture('png') FROM generate_series(1, 40) g;
+CALL pg_temp.finish_jobs();
+SELECT pg_temp.shape(data), pg_temp.shape(thumb), count(*) FROM photo GROUP BY 1, 2;
+SELECT count(*) FROM jobs('photo') WHERE target = 'data';
+DROP TABLE photo;
+-- two columns, each made from the other: one round
+CREATE TABLE photo (id int PRIMARY KEY, a bytea, b bytea);
+CREATE TRIGGER a AFTER INSERT OR UPDATE ON photo FOR EACH ROW
+	EXECUTE FUNCTION img_on_upload('a', '{"resizing": {"width": "50%", "fit": "bounds"}}', 'b');
+CREATE TRIGGER b AFTER INSERT OR UPDATE ON photo FOR EACH ROW
+	EXECUTE FUNCTION img_on_upload('b', '{"resizing": {"width": "50%", "fit": "bounds"}}', 'a');
+INSERT INTO photo VALUES (1, pg_temp.picture('png'));
+CALL pg_temp.finish_jobs();
+SELECT pg_temp.shape(a), pg_temp.shape(b) FROM photo;
+SELECT * FROM jobs('photo');
+DROP TABLE photo;
+
 -- What a trigger of the user does when a result is written is an upload like any other
 CREATE TABLE photo (id int PRIMARY KEY, data bytea, thumb bytea);
 CREATE TABLE copy (id int PRIMARY KEY, data bytea, thumb bytea);
