@@ -268,13 +268,13 @@ DECLARE
 	present timestamptz := pg_catalog.clock_timestamp();
 	failures int;
 BEGIN
+	-- A lease that is over is void, also one of our own: we have lost the job.
 	-- Workers named home/… are dispatchers of this database: there is only
 	-- ever one, so the leases of all others are void, whatever their end.
 	FOR lost IN
 		SELECT l.* FROM @extschema@.img_job_live l
-		WHERE l.lease_owner IS NOT NULL AND l.lease_owner <> worker
-			AND (l.lease_expires_at < present
-				OR (l.lease_owner LIKE 'home/%' AND worker LIKE 'home/%'))
+		WHERE l.lease_expires_at < present
+			OR (l.lease_owner <> worker AND l.lease_owner LIKE 'home/%' AND worker LIKE 'home/%')
 		FOR UPDATE SKIP LOCKED
 	LOOP
 		INSERT INTO @extschema@.img_job_error (job_id, attempt, owner, transient, sqlstate, stage, error)

@@ -16,7 +16,7 @@ CREATE FUNCTION @extschema@.img_thumbnail(image bytea, width int, height int DEF
 AS $$
 	SELECT @extschema@.img_edit(image,
 		pg_catalog.jsonb_build_object('resizing', pg_catalog.jsonb_strip_nulls(
-			pg_catalog.jsonb_build_object('width', width, 'height', height, 'fit', fit))),
+			pg_catalog.jsonb_build_object('width', width, 'height', height, 'fit', COALESCE(fit, 'bounds')))),
 		CASE WHEN format IS NOT NULL THEN pg_catalog.jsonb_build_object('format', format) END)
 $$;
 COMMENT ON FUNCTION @extschema@.img_thumbnail(bytea, int, int, text, text) IS

@@ -290,6 +290,23 @@ show_state(void)
 	status->state = state;
 }
 
+/* Frees executors from jobs that were cancelled; ms until the next look. */
+static long
+tend_cancelled(void)
+{
+	static uint32 seen = 0;
+	uint32		cancels = pg_atomic_read_u32(&img_dispatcher.slot->cancels);
+	long		again;
+
+	if (cancels == seen)
+		return IDLE_MS;
+	again = img_stations_end_cancelled();
+	if (again > 0)
+		return again;
+	seen = cancels;
+	return IDLE_MS;
+}
+
 /* Everything that can be done now; ms to sleep. */
 static long
 turn(void)
@@ -298,6 +315,7 @@ turn(void)
 	TimestampTz due;
 
 	img_stations_receive();
+	wait = Min(wait, tend_cancelled());
 	wait = Min(wait, img_stations_tend());
 	img_claim_and_send();
 	if (img_settle_in() == 0)

@@ -26,6 +26,7 @@
 #include "utils/uuid.h"
 
 #define IMG_LEASE			"60 seconds"
+#define IMG_MAX_STATIONS	64	/* the range of imgapi.executors */
 #define IMG_HEARTBEAT_MS	20000
 
 /* How a job ended, or will be said to have ended. */
@@ -119,6 +120,7 @@ extern void img_stations_start(void);
 extern void img_stations_end(void);
 extern void img_stations_receive(void); /* takes in every answer there is */
 extern long img_stations_tend(void);	/* deadlines and restarts; ms until the next */
+extern long img_stations_end_cancelled(void);
 extern ImgStation *img_station_for(size_t bytes);	/* NULL: none has room */
 extern int	img_station_room(void); /* jobs that could be sent now, about */
 extern void img_station_put(ImgStation *station, ImgJob *job, const void *input);
@@ -130,6 +132,7 @@ extern void img_job_fail(ImgJob *job, int sqlstate, const char *stage, bool tran
 
 /* dispatcher_settle.c */
 extern void img_settle(void);
+extern void img_find_gone(ImgJob **jobs, int count, bool *gone);
 extern long img_settle_in(void);	/* ms until it is worth it; 0: now */
 extern void img_settle_failed(const char *message); /* its transaction was aborted */
 

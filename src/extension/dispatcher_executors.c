@@ -22,6 +22,7 @@
 /* Beyond the executor's own deadline, before it is killed from here. */
 #define GRACE_MS		2000
 #define RESTART_MS		1000
+#define CANCEL_MS		500
 
 /* How far ahead an executor is fed: enough that it never waits for us, little
  * enough that a large picture does not hold up small ones behind it. */
@@ -99,20 +100,30 @@ shift(ImgStation *station)
 	return job;
 }
 
+typedef enum Loss
+{
+	LOST_BY_ITSELF,				/* died, or talked nonsense */
+	LOST_TO_TIME,				/* its deadline is over */
+	LOST_TO_CANCEL				/* nobody wants what it makes */
+} Loss;
+
 /* The executor is no more: blame one job, keep the others. */
 static void
-lose_station(ImgStation *station, bool timed_out)
+lose_station(ImgStation *station, Loss loss)
 {
 	bool		was_ready = station->executor.ready;
 	const char *how = img_executor_end(&station->executor);
 
 	/* Its own timer ends it with SIGALRM. */
-	timed_out = timed_out || strstr(how, "signal 14:") != NULL;
+	if (strstr(how, "signal 14:") != NULL)
+		loss = LOST_TO_TIME;
 	if (station->queued > 0)
 	{
 		ImgJob	   *job = shift(station);
 
-		if (timed_out)
+		if (loss == LOST_TO_CANCEL)
+			img_job_end(job, IMG_END_CANCELLED);
+		else if (loss == LOST_TO_TIME)
 			img_job_fail(job, ERRCODE_PROGRAM_LIMIT_EXCEEDED, "executor", false,
 						 psprintf("the picture took longer than imgapi.job_timeout allows (%d ms)", imgapi_job_timeout),
 						 "An administrator may raise the limit: ALTER SYSTEM SET imgapi.job_timeout = '5min';");
@@ -220,10 +231,47 @@ img_stations_receive(void)
 		while (more && station->executor.socket >= 0)
 			if (!receive(station, &more))
 			{
-				lose_station(station, false);
+				lose_station(station, LOST_BY_ITSELF);
 				break;
 			}
 	}
+}
+
+/*
+ * Ends executors that work on jobs which have been cancelled.  Only those that
+ * have been at it for a while: a new executor costs more than a small picture.
+ * Returns ms until those that were too young have to be looked at again, 0:
+ * none.
+ */
+long
+img_stations_end_cancelled(void)
+{
+	ImgStation *busy[IMG_MAX_STATIONS];
+	ImgJob	   *head[IMG_MAX_STATIONS];
+	bool		gone[IMG_MAX_STATIONS];
+	int			count = 0;
+	bool		young = false;
+
+	for (int i = 0; i < img_dispatcher.stations; i++)
+	{
+		ImgStation *station = &img_dispatcher.station[i];
+
+		if (station->queued == 0)
+			continue;
+		if (!TimestampDifferenceExceeds(station->head_since, GetCurrentTimestamp(), CANCEL_MS))
+		{
+			young = true;
+			continue;
+		}
+		busy[count] = station;
+		head[count++] = station->queue[0];
+	}
+	if (count > 0)
+		img_find_gone(head, count, gone);
+	for (int i = 0; i < count; i++)
+		if (gone[i])
+			lose_station(busy[i], LOST_TO_CANCEL);
+	return young ? CANCEL_MS : 0;
 }
 
 long
@@ -243,7 +291,7 @@ img_stations_tend(void)
 			TimestampTz deadline = TimestampTzPlusMilliseconds(station->head_since, allowed);
 
 			if (deadline <= now)
-				lose_station(station, true);
+				lose_station(station, LOST_TO_TIME);
 			else
 				wait = Min(wait, TimestampDifferenceMilliseconds(now, deadline));
 		}

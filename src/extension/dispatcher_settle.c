@@ -170,6 +170,28 @@ hold_batch(void)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* Which of these jobs are no longer ours; one transaction. */
+void
+img_find_gone(ImgJob **jobs, int count, bool *gone)
+{
+	memset(&batch, 0, sizeof(batch));
+	memcpy(batch.job, jobs, count * sizeof(ImgJob *));
+	batch.count = count;
+	StartTransactionCommand();
+	img_dispatcher.gone = img_home_of_extension() == NULL;
+	if (!img_dispatcher.gone)
+	{
+		SPI_connect();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		hold_batch();
+		PopActiveSnapshot();
+		SPI_finish();
+	}
+	CommitTransactionCommand();
+	memcpy(gone, batch.settled, count * sizeof(bool));
+	batch.count = 0;
+}
+
 static char *
 output_path(ImgJob *job)
 {

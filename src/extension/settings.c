@@ -55,7 +55,7 @@ static const struct
 	int			flags;
 }			integers[] = {
 	{"imgapi.executors", "Image executors of a database's worker, and of the pool for immediate functions (0: one a processor).",
-	&imgapi_executors, 0, 0, 64, PGC_POSTMASTER, 0},
+	&imgapi_executors, 0, 0, 64 /* IMG_MAX_STATIONS */, PGC_POSTMASTER, 0},
 	{"imgapi.max_inflight", "Jobs that a worker claims at a time (0: as many as keep its executors busy).",
 	&imgapi_max_inflight, 0, 0, 1024, PGC_SIGHUP, 0},
 	{"imgapi.max_source_bytes", "Largest picture that is accepted.",

@@ -22,6 +22,9 @@ static shmem_request_hook_type previous_request_hook = NULL;
 /* When the earliest job of this transaction is due; DT_NOEND: none. */
 static TimestampTz due_at_commit = DT_NOEND;
 
+/* This transaction has cancelled jobs. */
+static bool cancelled = false;
+
 static void
 request(void)
 {
@@ -50,6 +53,7 @@ startup(void)
 		{
 			pg_atomic_init_u64(&img_shared->slot[i].next_due, (uint64) DT_NOEND);
 			pg_atomic_init_u32(&img_shared->slot[i].wakes, 0);
+			pg_atomic_init_u32(&img_shared->slot[i].cancels, 0);
 			ConditionVariableInit(&img_shared->slot[i].ended);
 		}
 	}
@@ -166,12 +170,15 @@ at_end_of_transaction(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
+			if (cancelled && img_slot(MyDatabaseId, false) != NULL)
+				pg_atomic_fetch_add_u32(&img_slot(MyDatabaseId, false)->cancels, 1);
 			img_wake(MyDatabaseId, due_at_commit);
 			/* FALLTHROUGH */
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			/* COMMIT PREPARED wakes too: database_commands.c */
 			due_at_commit = DT_NOEND;
+			cancelled = false;
 			break;
 		default:
 			break;
@@ -192,4 +199,11 @@ img_wake_at_commit(TimestampTz due)
 	}
 	if (due < due_at_commit)
 		due_at_commit = due;
+}
+
+void
+img_wake_for_cancel(void)
+{
+	img_wake_at_commit(DT_NOBEGIN);
+	cancelled = img_shared != NULL;
 }

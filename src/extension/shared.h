@@ -55,6 +55,7 @@ typedef struct ImgSlot
 	pg_atomic_uint32 wakes;		/* counted, for a dispatcher whose latch was
 								 * reset while it waited for something else,
 								 * or that is about to leave */
+	pg_atomic_uint32 cancels;	/* counted: somebody's job is not wanted any more */
 	ConditionVariable ended;	/* broadcast when jobs have ended */
 	ImgWorkerStatus status;
 } ImgSlot;
@@ -80,6 +81,9 @@ extern ImgSlot *img_slot(Oid database, bool create);
 /* When this transaction commits, wakes this database's dispatcher, or has one
  * started, because a job is due then. */
 extern void img_wake_at_commit(TimestampTz due);
+
+/* The same, because a job was cancelled that may be with an executor. */
+extern void img_wake_for_cancel(void);
 
 /* The same at once. */
 extern void img_wake(Oid database, TimestampTz due);

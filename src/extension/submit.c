@@ -279,7 +279,7 @@ img_cancel(PG_FUNCTION_ARGS)
 	bool		cancelled = change_job(fcinfo, &cancel_job, "img_cancel()");
 
 	if (cancelled)
-		img_wake_at_commit(DT_NOBEGIN);
+		img_wake_for_cancel();
 	PG_RETURN_BOOL(cancelled);
 }
 

@@ -23,6 +23,7 @@
 #include "extension/imgapi.h"
 #include "extension/queue.h"
 #include "extension/settings.h"
+#include "extension/shared.h"
 #include "extension/upload.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -103,6 +104,7 @@ cancel(const ImgHome *home, ImgUpload *upload, const Rows *rows)
 	img_become(home->owner, false, &before);
 	img_execute(&cancel_jobs, values, nulls);
 	img_resume(&before);
+	img_wake_for_cancel();
 }
 
 static void
