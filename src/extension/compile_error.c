@@ -362,12 +362,12 @@ img_refuse_place(const ImgPath *path, const char *word, const char *servers,
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s needs a model, which the database's own executors do not have", what),
-				 errhint("Send it to a server that has one (server types: %s): SELECT img_submit(..., server => 'NAME').",
+				 errhint("Servers of these types have one: %s. This version of imgapi reaches none yet: leave it out.",
 						 servers)));
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("%s is not offered by the database's own executors", what),
-			 errhint("Leave it out, or send the request to a server that has it (server types: %s): SELECT img_submit(..., server => 'NAME').",
+			 errhint("Servers of these types have it: %s. This version of imgapi reaches none yet: leave it out.",
 					 servers)));
 }
 

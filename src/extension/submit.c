@@ -167,7 +167,7 @@ check_input(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("input must not be null"),
-				 errhint("Give the picture: SELECT img_submit(data, '{\"resizing\": {\"width\": 256}}') FROM photo WHERE data IS NOT NULL;")));
+				 errhint("Give the picture: SELECT img_submit(data, '{\"resizing\": {\"width\": 256, \"fit\": \"bounds\"}}') FROM photo WHERE data IS NOT NULL;")));
 	picture = PG_GETARG_DATUM(INPUT);
 	img_check_source_bytes(toast_raw_datum_size(picture) - VARHDRSZ);
 	if (toast_raw_datum_size(picture) == VARHDRSZ)

@@ -23,7 +23,7 @@
 
 static const char example[] =
 	"CREATE TRIGGER thumb AFTER INSERT OR UPDATE OF data ON photo FOR EACH ROW "
-	"EXECUTE FUNCTION img_on_upload('data', '{\"resizing\": {\"width\": 256}}', 'thumb');";
+	"EXECUTE FUNCTION img_on_upload('data', '{\"resizing\": {\"width\": 256, \"fit\": \"bounds\"}}', 'thumb');";
 
 void
 img_upload_check_call(FunctionCallInfo fcinfo)

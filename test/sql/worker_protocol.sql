@@ -110,7 +110,7 @@ SELECT * FROM pg_temp.claim('two', 9);
 SELECT settled FROM img_finish('one', ARRAY[pg_temp.outcome('h', 1)]);
 SELECT pg_temp.state('h');
 
--- Rescue: leases that are over; those of other workers, not one's own
+-- Rescue: leases that are over, also one's own: whoever lets one run out has lost the job
 SELECT img_rescue('one');
 UPDATE img_job_live SET lease_expires_at = clock_timestamp() WHERE id = pg_temp.job('h');
 SELECT img_rescue('two');
