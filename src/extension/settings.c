@@ -234,6 +234,24 @@ img_allowed_formats(void)
 	return mask;
 }
 
+TimestampTz
+img_expiry(TimestampTz from)
+{
+	static char *known = NULL;
+	static Interval keep;
+
+	if (known == NULL || strcmp(known, imgapi_retention) != 0)
+	{
+		keep = *DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(imgapi_retention),
+													  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+		if (known != NULL)
+			pfree(known);
+		known = MemoryContextStrdup(TopMemoryContext, imgapi_retention);
+	}
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(from),
+												   IntervalPGetDatum(&keep)));
+}
+
 ImgLimits
 img_limits(void)
 {

@@ -5,6 +5,7 @@
 #ifndef IMGAPI_SETTINGS_H
 #define IMGAPI_SETTINGS_H
 
+#include "datatype/timestamp.h"
 #include "protocol/wire.h"
 
 typedef enum ImgSandbox
@@ -33,6 +34,9 @@ extern void img_define_settings(void);
 
 /* How many executors a pool or a dispatcher has. */
 extern int	img_executor_count(void);
+
+/* When a picture that is stored at that time expires. */
+extern TimestampTz img_expiry(TimestampTz from);
 
 /* The settings that travel with every request. */
 extern ImgLimits img_limits(void);

@@ -184,13 +184,11 @@ insert_plain(const pg_uuid_t *id, Datum now, Datum due, Oid owner, int priority,
 			 Jsonb *request, Datum picture)
 {
 	pg_uuid_t	object;
-	Interval   *keep = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(imgapi_retention),
-															 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 	Datum		job_values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner),
 		Int32GetDatum(priority), Int16GetDatum(attempts), JsonbPGetDatum(request)};
 	Datum		input_values[] = {UUIDPGetDatum(&object), UUIDPGetDatum(id), ObjectIdGetDatum(owner),
 		Int64GetDatum(VARSIZE_ANY_EXHDR(DatumGetPointer(picture))), picture, now,
-		DirectFunctionCall2(timestamptz_pl_interval, now, IntervalPGetDatum(keep))};
+		TimestampTzGetDatum(img_expiry(DatumGetTimestampTz(now)))};
 
 	img_new_uuid(&object);
 	img_execute(&insert_job, job_values, NULL);
