@@ -6,9 +6,9 @@
 --
 -- In img_job_live no index and no index predicate names a column that changes
 -- when a job is claimed: a claim is a heap-only update, for which fillfactor
--- leaves room. What the rows of img_object hold is up to the functions below: a
--- CHECK costs a submit six microseconds. There are no foreign keys between these tables: rows of one job
--- are written and purged together, and a check would cost a tenth of a submit.
+-- leaves room. There are no foreign keys between these tables, and img_object
+-- has no CHECK: rows of one job are written and purged together, by the
+-- functions below only, and what is checked costs every submit.
 
 CREATE SEQUENCE @extschema@.img_task_id CACHE 20;
 COMMENT ON SEQUENCE @extschema@.img_task_id IS 'Numbers of jobs: img_job.task_id.';
