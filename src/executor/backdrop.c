@@ -124,9 +124,15 @@ add_alpha(ImgPicture *picture)
 bool
 img_put_on_canvas(ImgPicture *picture, int width, int height, uint32_t color)
 {
+	ImgBox		canvas = {(width - img_width(picture)) / 2, (height - img_height(picture)) / 2, width, height};
+
+	return img_put_at(picture, &canvas, color);
+}
+
+bool
+img_put_at(ImgPicture *picture, const ImgBox *canvas, uint32_t color)
+{
 	Color		values;
-	int			left = (width - img_width(picture)) / 2;
-	int			top = (height - img_height(picture)) / 2;
 
 	if (!img_settle(picture) || !take_color(picture, color) || !img_lay_on(picture, color))
 		return false;
@@ -141,7 +147,7 @@ img_put_on_canvas(ImgPicture *picture, int width, int height, uint32_t color)
 		if (vips_image_hasalpha(image))
 			values[image->Bands - 1] = IMG_OPACITY(color);
 		background = vips_array_double_new(values, image->Bands);
-		if (vips_embed(image, &image, left, top, width, height,
+		if (vips_embed(image, &image, canvas->left, canvas->top, canvas->width, canvas->height,
 					   "extend", VIPS_EXTEND_BACKGROUND, "background", background, NULL))
 			image = NULL;
 		vips_area_unref(VIPS_AREA(background));

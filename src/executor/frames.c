@@ -34,6 +34,36 @@ img_height(const ImgPicture *picture)
 	return picture->orientation > 4 ? picture->frame[0]->Xsize : picture->frame[0]->Ysize;
 }
 
+void
+img_full_size(const ImgPicture *picture, int *width, int *height)
+{
+	bool		lies = picture->orientation > 4;
+
+	*width = img_width(picture);
+	*height = img_height(picture);
+	if (picture->shrink > 1)
+	{
+		*width = lies ? picture->full_height : picture->full_width;
+		*height = lies ? picture->full_width : picture->full_height;
+	}
+}
+
+void
+img_turn(ImgPicture *picture, bool mirror, int quarters)
+{
+	static const VipsAngle angles[] = {VIPS_ANGLE_D0, VIPS_ANGLE_D90, VIPS_ANGLE_D180, VIPS_ANGLE_D270};
+	bool		mirrored = orientations[picture->orientation].mirror != mirror;
+	int			turned = orientations[picture->orientation].turn - VIPS_ANGLE_D0;
+	VipsAngle	turn;
+
+	/* a mirror behind a turn is one before the opposite turn */
+	turn = angles[((mirror ? -turned : turned) + quarters + 8) % 4];
+	picture->orientation = 1;
+	while (orientations[picture->orientation].mirror != mirrored ||
+		   orientations[picture->orientation].turn != turn)
+		picture->orientation++;
+}
+
 bool
 img_has_alpha(const ImgPicture *picture)
 {

@@ -42,7 +42,10 @@ struct ImgPicture
 	int			frames;
 	int			shrink;			/* the decoder made frames that much smaller; 0
 								 * or 1: not */
-	int			orientation;	/* EXIF: how the frames still must be turned */
+	int			full_width;		/* of a frame as stored, had it not been made */
+	int			full_height;	/* smaller; only with shrink > 1 */
+	int			orientation;	/* as in EXIF: how the frames still must be
+								 * turned */
 	bool		srgb;			/* frames are 8 bit sRGB or grey */
 	bool		settled;		/* frames are computed and lie in memory */
 	VipsImage  *animation;		/* keeps delays and loops of an animation */
@@ -98,6 +101,13 @@ extern int	img_width(const ImgPicture *picture);
 extern int	img_height(const ImgPicture *picture);
 extern bool img_has_alpha(const ImgPicture *picture);
 
+/* The same as if the decoder had not made it smaller: what a plan counts in. */
+extern void img_full_size(const ImgPicture *picture, int *width, int *height);
+
+/* Mirrors left and right, then turns clockwise; costs nothing before
+ * img_settle(). */
+extern void img_turn(ImgPicture *picture, bool mirror, int quarters);
+
 /* Puts image in the place of a frame; its reference goes over. */
 extern void img_replace_frame(ImgPicture *picture, int i, VipsImage *image);
 extern void img_free_frames(ImgPicture *picture);
@@ -119,6 +129,11 @@ extern ImgBox img_stored_box(const ImgPicture *picture, int width, int height, c
 
 /* Scales to width × height and keeps a part of that; NULL: all. */
 extern bool img_scale(ImgPicture *picture, int width, int height, const ImgBox *part);
+
+/* resize.c */
+
+/* An image at exactly that size, by libvips; NULL and its error otherwise. */
+extern VipsImage *img_resize(VipsImage *image, int width, int height);
 
 /* color.c */
 extern bool img_to_srgb(ImgPicture *picture);
@@ -161,6 +176,9 @@ extern bool img_call_saver(ImgPicture *picture, void **data, size_t *length, ...
 extern void img_resizing_scale(const ImgStep *step, int width, int height,
 							   int *scaled_width, int *scaled_height);
 
+/* src/operations/rotate.c: by how many quarters a step turns, or -1. */
+extern int	img_rotate_quarters(const ImgStep *step);
+
 /* src/operations/background.c: the colour behind the picture of this plan. */
 extern uint32_t img_background_color(const ImgPicture *picture);
 
@@ -171,5 +189,9 @@ extern bool img_lay_on(ImgPicture *picture, uint32_t color);
 
 /* Puts the frames in the middle of a larger area of that colour. */
 extern bool img_put_on_canvas(ImgPicture *picture, int width, int height, uint32_t color);
+
+/* The same, with the frames at a place of their own: left and top are those of
+ * the frames, width and height those of the area. */
+extern bool img_put_at(ImgPicture *picture, const ImgBox *canvas, uint32_t color);
 
 #endif							/* IMGAPI_PIPELINE_H */

@@ -187,16 +187,13 @@ static void
 ratios(const Scaling *s, int width, int height, double *across, double *down)
 {
 	const ImgPicture *picture = s->picture;
-	bool		lies = picture->orientation > 4;
 
 	*across = (double) s->image->Xsize / width;
 	*down = (double) s->image->Ysize / height;
 	if (picture->shrink > 1)
 	{
-		double		scale = 1.0 / picture->shrink;
-
-		*across = scale * (lies ? picture->source.height : picture->source.width) / width;
-		*down = scale * (lies ? picture->source.width : picture->source.height) / height;
+		*across = (double) picture->full_width / picture->shrink / width;
+		*down = (double) picture->full_height / picture->shrink / height;
 	}
 }
 
@@ -279,8 +276,8 @@ resized(ImgPicture *picture, VipsImage *image, int width, int height)
 
 	if (alpha && vips_premultiply(image, &premultiplied, NULL))
 		return NULL;
-	if (vips_resize(alpha ? premultiplied : image, &other, (double) width / image->Xsize,
-					"vscale", (double) height / image->Ysize, NULL) == 0)
+	other = img_resize(alpha ? premultiplied : image, width, height);
+	if (other != NULL)
 	{
 		if (!alpha)
 			result = g_object_ref(other);
@@ -342,7 +339,10 @@ img_scale(ImgPicture *picture, int width, int height, const ImgBox *part)
 	if (part == NULL)
 		part = &whole;
 	if (width == img_width(picture) && height == img_height(picture))
+	{
+		picture->shrink = 1;
 		return part == &whole || img_cut(picture, part);
+	}
 	/* Colours are converted where there are fewer pixels.  libvips looks at
 	 * pixels around each, so they have to be there. */
 	if ((double) width * height > (double) img_width(picture) * img_height(picture) &&

@@ -170,23 +170,59 @@ img_open(ImgPicture *picture)
 }
 
 /*
+ * What the resizing step is going to scale, and to which size.  False if there
+ * is none, or if a step before it needs every pixel: only those that turn by
+ * right angles or mirror do not.
+ */
+static bool
+find_resizing(const ImgPicture *picture, int *width, int *height,
+			  int *wanted_width, int *wanted_height)
+{
+	const ImgPlan *plan = &picture->plan;
+
+	for (int i = 0; i < plan->steps; i++)
+	{
+		const ImgStep *step = &plan->step[i];
+		const char *key = img_operations[step->operation]->key;
+
+		if (img_operations[step->operation]->run == NULL)
+			continue;
+		if (strcmp(key, "resizing") == 0)
+		{
+			img_resizing_scale(step, *width, *height, wanted_width, wanted_height);
+			return true;
+		}
+		if (strcmp(key, "rotate") == 0 && img_rotate_quarters(step) >= 0)
+		{
+			if (img_rotate_quarters(step) % 2 == 1)
+			{
+				int			side = *width;
+
+				*width = *height;
+				*height = side;
+			}
+		}
+		else if (strcmp(key, "flip") != 0)
+			return false;
+	}
+	return false;
+}
+
+/*
  * The largest of the JPEG decoder's own scales that still leaves no fewer
  * pixels than the first step wants.
  */
 static int
 jpeg_shrink(const ImgPicture *picture)
 {
-	const ImgPlan *plan = &picture->plan;
-	int			resizing = img_operation_index("resizing");
 	int			width = picture->source.width;
 	int			height = picture->source.height;
 	int			wanted_width = width;
 	int			wanted_height = height;
 	int			shrink = 1;
 
-	for (int i = 0; i < plan->steps; i++)
-		if (plan->step[i].operation == resizing)
-			img_resizing_scale(&plan->step[i], width, height, &wanted_width, &wanted_height);
+	if (!find_resizing(picture, &width, &height, &wanted_width, &wanted_height))
+		return 1;
 	while (shrink < 8 && width / (shrink * 2) >= wanted_width && height / (shrink * 2) >= wanted_height)
 		shrink *= 2;
 	return shrink;
@@ -230,12 +266,16 @@ static bool
 load_by_decoder(ImgPicture *picture)
 {
 	int			shrink = strcmp(picture->source_format->name, "jpeg") == 0 ? jpeg_shrink(picture) : 1;
+	int			width = picture->decoder->width;
+	int			height = picture->decoder->height;
 	VipsImage  *image = img_decoder_image(picture->decoder, shrink);
 
 	if (image == NULL)
 		return false;
 	set_frame(picture, image);
 	picture->shrink = shrink;
+	picture->full_width = width;
+	picture->full_height = height;
 	return true;
 }
 

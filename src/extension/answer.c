@@ -65,6 +65,8 @@ img_outcome_sqlstate(ImgOutcome outcome)
 			return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 		case IMG_BAD_PLAN:
 			return ERRCODE_INTERNAL_ERROR;
+		case IMG_MISFIT:
+			return ERRCODE_INVALID_PARAMETER_VALUE;
 		case IMG_FAILURE:
 			break;
 	}
@@ -82,6 +84,8 @@ img_outcome_hint(const ImgReply *reply)
 			return "The limits are imgapi.max_source_pixels, max_frames, max_output_side and executor_memory; an administrator may raise them with ALTER SYSTEM SET.";
 		case IMG_TIMEOUT:
 			return "An administrator may raise the limit: ALTER SYSTEM SET imgapi.job_timeout = '5min';";
+		case IMG_MISFIT:
+			return "SELECT (img_info(picture)).* shows the size of a picture.";
 		case IMG_BAD_PLAN:
 			return "imgapi.so and imgapi-executor are of different builds: install both and restart the server.";
 		default:

@@ -53,17 +53,20 @@ compile_operation(ImgCompiler *compiler, const ImgPath *root, int index,
 
 	if (operation->servers != NULL && !img_asks_nothing(value, true))
 		img_check_place(compiler, &path, NULL, operation->servers);
-	if (operation->arguments == NULL || value->type == jbvNull)
+	if (img_slots_of(operation) == NULL || value->type == jbvNull)
 		return;
-	if (!img_is_object(value))
+	if (operation->value == NULL && !img_is_object(value))
 		img_refuse_value(&path, "must be an object", value,
 						 psprintf("an object with the keys %s",
 								  img_join(img_argument_names(operation->arguments, NIL), false)),
 						 NIL, img_path_example(&path, "{}"));
 
 	compiler->step = &step;
-	img_step_defaults(&step, operation->arguments);
-	img_compile_members(compiler, &path, value->val.binary.data, operation->arguments, NULL);
+	img_step_defaults(&step, img_slots_of(operation));
+	if (operation->value != NULL)
+		img_compile_value(compiler, &path, operation->value, value);
+	else
+		img_compile_members(compiler, &path, value->val.binary.data, operation->arguments, NULL);
 	if (operation->check != NULL && !operation->check(&step, &problem))
 		img_refuse_problem(&path, &problem);
 	if (step.given == 0)
@@ -92,7 +95,8 @@ refuse_operation(const ImgPath *root, const JsonbValue *key)
 	{
 		const ImgOperation *operation = img_operations[i];
 		ImgPath		path = {root, operation->key, strlen(operation->key)};
-		const ImgArgument *argument = img_find_argument(operation->arguments, key);
+		const ImgArgument *argument = img_find_argument(operation->value ? operation->value->members :
+														operation->arguments, key);
 
 		if (argument != NULL && home == NULL)
 			home = img_path_example(&(ImgPath) {&path, argument->name, strlen(argument->name)},
@@ -340,7 +344,7 @@ settle_format(ImgPlan *plan)
 	for (int i = 0; i < plan->steps; i++)
 	{
 		ImgStep    *step = &plan->step[i];
-		const ImgArgument *a = img_operations[step->operation]->arguments;
+		const ImgArgument *a = img_slots_of(img_operations[step->operation]);
 
 		for (; a->name != NULL; a++)
 			if (a->type == IMG_COLOR && ((uint32) step->value[a->slot] & 0xff) == 0)

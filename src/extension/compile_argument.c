@@ -12,9 +12,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-/* Percentages of the source. */
-#define MAX_PERCENT		1000
-
 /* White below the transparency: dropping alpha gives the white background
  * that the contract asks of formats without alpha. */
 #define TRANSPARENT		0xffffff00
@@ -163,8 +160,8 @@ read_bool(const ImgPath *path, const ImgArgument *argument, const JsonbValue *va
 
 /* A number of any size compares correctly: an integer is checked for a
  * fraction before it becomes a double. */
-static double
-read_number(const ImgPath *path, const ImgArgument *argument, const JsonbValue *value)
+double
+img_read_number(const ImgPath *path, const ImgArgument *argument, const JsonbValue *value)
 {
 	bool		whole = argument->type != IMG_REAL;
 	Datum		given;
@@ -182,52 +179,6 @@ read_number(const ImgPath *path, const ImgArgument *argument, const JsonbValue *
 	number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, given));
 	if (!(number >= argument->min && number <= argument->max))
 		img_refuse_argument(path, argument, "is out of range", value);
-	return number;
-}
-
-/* "NN%", "NNpx" or "auto". */
-static double
-read_length(const ImgPath *path, const ImgArgument *argument,
-			const JsonbValue *value, ImgUnit *unit)
-{
-	const char *text = value->val.string.val;
-	int			length = value->val.string.len;
-	int			digits = 0;
-	double		number = 0;
-	double		min = argument->min,
-				max = argument->max;
-
-	*unit = IMG_AUTO;
-	if (!argument->percent_only && img_is_word(value, "auto"))
-		return 0;
-	*unit = IMG_PIXELS;
-	if (!argument->percent_only && value->type == jbvNumeric)
-		return read_number(path, argument, value);
-	if (value->type != jbvString)
-		img_refuse_argument(path, argument,
-							argument->percent_only ? "must be a percentage" :
-							"must be a whole number of pixels, a percentage or \"auto\"", value);
-
-	while (digits < length && text[digits] >= '0' && text[digits] <= '9')
-		number = number * 10 + (text[digits++] - '0');
-	if (digits > 0 && length == digits + 1 && text[digits] == '%')
-	{
-		*unit = IMG_PERCENT;
-		if (!argument->percent_only)
-		{
-			min = 1;
-			max = MAX_PERCENT;
-		}
-	}
-	else if (digits == 0 || length != digits + 2 || argument->percent_only ||
-			 memcmp(text + digits, "px", 2) != 0)
-		img_refuse_argument(path, argument, argument->percent_only ?
-							"must be a whole percentage" :
-							"must be a whole number of pixels, a whole percentage or \"auto\"", value);
-	if (!(number >= min && number <= max))
-		img_refuse_argument(path, argument, *unit == IMG_PERCENT && !argument->percent_only ?
-							psprintf("is out of range (percentages are 1%% to %d%%)", MAX_PERCENT) :
-							"is out of range", value);
 	return number;
 }
 
@@ -303,6 +254,23 @@ compile_choice(ImgCompiler *compiler, const ImgPath *path,
 	}
 }
 
+/* The object form of an argument asks for it, whatever is in it. */
+static void
+compile_object(ImgCompiler *compiler, const ImgPath *path,
+			   const ImgArgument *argument, JsonbValue *value)
+{
+	ImgStep    *step = compiler->step;
+
+	img_check_place(compiler, path, NULL, argument->servers);
+	if (argument->servers == NULL)
+	{
+		step->value[argument->slot] = argument->type == IMG_BOOL ? 1 : argument->initial;
+		step->given |= IMG_GIVEN(argument->slot);
+		img_step_defaults(step, argument->members);
+	}
+	img_compile_members(compiler, path, value->val.binary.data, argument->members, NULL);
+}
+
 static void
 compile_argument(ImgCompiler *compiler, const ImgPath *path,
 				 const ImgArgument *argument, JsonbValue *value)
@@ -314,36 +282,36 @@ compile_argument(ImgCompiler *compiler, const ImgPath *path,
 		return;
 	if (argument->members != NULL && img_is_object(value))
 	{
-		/* the object form asks for it, whatever is in it */
-		img_check_place(compiler, path, NULL, argument->servers);
-		img_compile_members(compiler, path, value->val.binary.data, argument->members, NULL);
-		if (argument->type == IMG_BOOL)
-			number = 1;
+		compile_object(compiler, path, argument, value);
+		return;
 	}
-	else
-		switch (argument->type)
-		{
-			case IMG_BOOL:
-				number = read_bool(path, argument, value);
-				break;
-			case IMG_INTEGER:
-			case IMG_REAL:
-				number = read_number(path, argument, value);
-				break;
-			case IMG_COLOR:
-				number = read_color(path, argument, value);
-				break;
-			case IMG_LENGTH:
-				number = read_length(path, argument, value, &unit);
-				break;
-			case IMG_CHOICE:
-				compile_choice(compiler, path, argument, value);
-				return;
-			case IMG_ANY:
-				if (!img_asks_nothing(value, false))
-					img_check_place(compiler, path, NULL, argument->servers);
-				return;
-		}
+	switch (argument->type)
+	{
+		case IMG_BOOL:
+			number = read_bool(path, argument, value);
+			break;
+		case IMG_INTEGER:
+		case IMG_REAL:
+			number = img_read_number(path, argument, value);
+			break;
+		case IMG_COLOR:
+			number = read_color(path, argument, value);
+			break;
+		case IMG_LENGTH:
+			number = img_read_length(path, argument, value, &unit);
+			break;
+		case IMG_CHOICE:
+			compile_choice(compiler, path, argument, value);
+			return;
+		case IMG_SIDES:
+			img_read_sides(path, argument, value, compiler->step->value + argument->slot);
+			compiler->step->given |= IMG_GIVEN(argument->slot);
+			return;
+		case IMG_ANY:
+			if (!img_asks_nothing(value, false))
+				img_check_place(compiler, path, NULL, argument->servers);
+			return;
+	}
 	if (argument->servers != NULL)
 	{
 		if (number != argument->initial || unit != IMG_AUTO)
@@ -354,4 +322,14 @@ compile_argument(ImgCompiler *compiler, const ImgPath *path,
 	if (argument->type == IMG_LENGTH)
 		compiler->step->value[argument->slot + 1] = unit;
 	compiler->step->given |= IMG_GIVEN(argument->slot);
+}
+
+void
+img_compile_value(ImgCompiler *compiler, const ImgPath *path,
+				  const ImgArgument *argument, JsonbValue *value)
+{
+	/* {} asks for nothing, unless it is a form of the value */
+	if (argument->members == NULL && img_is_object(value) && img_asks_nothing(value, true))
+		return;
+	compile_argument(compiler, path, argument, value);
 }

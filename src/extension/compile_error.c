@@ -253,7 +253,13 @@ allowed_text(const ImgArgument *a)
 		case IMG_LENGTH:
 			text = a->percent_only ?
 				psprintf("\"%.10g%%\" to \"%.10g%%\"", a->min, a->max) :
-				psprintf("%.10g to %.10g, \"NN%%\" or \"auto\"", a->min, a->max);
+				psprintf(a->no_auto ? "%.10g to %.10g, \"%.10g%%\" to \"%.10g%%\"" :
+						 "%.10g to %.10g, \"NN%%\" or \"auto\"",
+						 a->min, a->max, img_min_percent(a), img_max_percent(a));
+			break;
+		case IMG_SIDES:
+			text = psprintf("\"NNpx\" (%.10g to %.10g) or \"NN%%\" (%.10g to %.10g): for all sides, horizontal and vertical, or top, right, bottom and left",
+							a->min, a->max, img_min_percent(a), img_max_percent(a));
 			break;
 		case IMG_CHOICE:
 			text = img_join(img_choice_names(a->choices), true);
@@ -311,10 +317,12 @@ example_value(const ImgArgument *a, const JsonbValue *value)
 			return "\"#ffffff\"";
 		case IMG_LENGTH:
 			if (a->percent_only || last == '%')
-				return "\"50%\"";
+				return psprintf("\"%.10g%%\"", Min(50, img_max_percent(a)));
 			if (value->type == jbvNumeric || isdigit(last))
 				return example_number(a, value);
-			return "800";
+			return a->no_auto ? "20" : "800";
+		case IMG_SIDES:
+			return "\"10%\"";
 		case IMG_CHOICE:
 			return psprintf("\"%s\"", a->choices->name);
 		case IMG_ANY:

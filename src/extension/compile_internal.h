@@ -1,9 +1,10 @@
 /*
  * compile_internal.h
- *	  What the three files of the request compiler share.
+ *	  What the four files of the request compiler share.
  *
  *	compile.c			operations, output, the cache
  *	compile_argument.c	the values of arguments
+ *	compile_length.c	those that are lengths
  *	compile_error.c		how it says no
  */
 #ifndef IMGAPI_COMPILE_INTERNAL_H
@@ -40,6 +41,10 @@ typedef struct ImgCompiler
 extern void img_compile_members(ImgCompiler *compiler, const ImgPath *path,
 								JsonbContainer *object, const ImgArgument *arguments,
 								const ImgChoice *choices);
+
+/* Compiles the value of a group that need not be an object. */
+extern void img_compile_value(ImgCompiler *compiler, const ImgPath *path,
+							  const ImgArgument *argument, JsonbValue *value);
 extern const ImgArgument *img_find_argument(const ImgArgument *arguments,
 											const JsonbValue *key);
 
@@ -51,6 +56,20 @@ extern void img_check_place(ImgCompiler *compiler, const ImgPath *path,
 extern bool img_asks_nothing(const JsonbValue *value, bool group);
 extern bool img_is_object(const JsonbValue *value);
 extern bool img_is_word(const JsonbValue *value, const char *word);
+
+/* A number in the range of the argument. */
+extern double img_read_number(const ImgPath *path, const ImgArgument *argument,
+							  const JsonbValue *value);
+
+/* compile_length.c */
+
+/* A number of pixels, "NN%", "NNpx" or "auto". */
+extern double img_read_length(const ImgPath *path, const ImgArgument *argument,
+							  const JsonbValue *value, ImgUnit *unit);
+
+/* Fills the five slots of an IMG_SIDES. */
+extern void img_read_sides(const ImgPath *path, const ImgArgument *argument,
+						   const JsonbValue *value, double *slots);
 
 /*
  * compile_error.c: each of these raises an error with the JSON path in the

@@ -145,6 +145,8 @@ operation_servers(const ImgOperation *operation)
 {
 	const char *found = NULL;
 
+	if (operation->value != NULL && operation->servers == NULL)
+		return argument_servers(operation->value);
 	if (operation->servers != NULL || operation->arguments == NULL)
 		return operation->servers;
 	for (const ImgArgument *a = operation->arguments; a->name != NULL; a++)
@@ -193,7 +195,10 @@ push_default(State *state, const ImgArgument *a)
 					  psprintf("#%06x", color >> 8) : psprintf("#%08x", color));
 			break;
 		case IMG_LENGTH:
-			push_text(state, "default", "auto");
+			if (a->no_auto)
+				push_number(state, "default", a->initial);
+			else
+				push_text(state, "default", "auto");
 			break;
 		case IMG_CHOICE:
 			if (a->initial >= 0)
@@ -201,6 +206,7 @@ push_default(State *state, const ImgArgument *a)
 			else
 				push_null(state, "default");
 			break;
+		case IMG_SIDES:
 		case IMG_ANY:
 			push_null(state, "default");
 			break;
@@ -208,28 +214,31 @@ push_default(State *state, const ImgArgument *a)
 }
 
 static void
-push_argument(State *state, const ImgArgument *a, const char *servers)
+push_argument(State *state, const char *key, const ImgArgument *a, const char *servers)
 {
 	static const char *const type_names[] = {
 		[IMG_BOOL] = "boolean", [IMG_INTEGER] = "integer", [IMG_REAL] = "number",
 		[IMG_COLOR] = "color", [IMG_LENGTH] = "length", [IMG_CHOICE] = "choice",
-		[IMG_ANY] = "any"
+		[IMG_SIDES] = "sides", [IMG_ANY] = "any"
 	};
 
 	if (a->servers != NULL)
 		servers = a->servers;
-	begin_object(state, a->name);
+	begin_object(state, key);
 	push_text(state, "type", type_names[a->type]);
 	push_text(state, "help", a->help);
 	push_where(state, servers ? servers : argument_servers(a));
 	push_default(state, a);
-	if (a->type == IMG_INTEGER || a->type == IMG_REAL || a->type == IMG_LENGTH)
+	if (a->type == IMG_INTEGER || a->type == IMG_REAL || a->type == IMG_LENGTH || a->type == IMG_SIDES)
 	{
 		push_number(state, "min", a->min);
 		push_number(state, "max", a->max);
 	}
-	if (a->type == IMG_LENGTH)
+	if (a->type == IMG_LENGTH || a->type == IMG_SIDES)
+	{
 		push_words(state, "units", a->percent_only ? "%" : "px %");
+		push_number(state, "max_percent", img_max_percent(a));
+	}
 	if (a->choices != NULL)
 		push_choices(state, a, servers);
 	if (a->members != NULL)
@@ -243,7 +252,7 @@ push_arguments(State *state, const char *key, const ImgArgument *arguments,
 {
 	begin_object(state, key);
 	for (const ImgArgument *a = arguments; a != NULL && a->name != NULL; a++)
-		push_argument(state, a, servers);
+		push_argument(state, a->name, a, servers);
 	end_object(state);
 }
 
@@ -257,6 +266,8 @@ push_operation(State *state, const ImgOperation *operation, int order)
 	push_where(state, operation_servers(operation));
 	if (operation->arguments != NULL)
 		push_arguments(state, "arguments", operation->arguments, operation->servers);
+	if (operation->value != NULL)
+		push_argument(state, "value", operation->value, operation->servers);
 	end_object(state);
 }
 

@@ -66,7 +66,7 @@ img_background_color(const ImgPicture *picture)
 
 	if (step != NULL && (step->given & IMG_GIVEN(COLOR)))
 		return (uint32_t) step->value[COLOR];
-	if (picture->source.has_alpha && picture->output_format->has_alpha)
+	if ((picture->source.has_alpha || img_has_alpha(picture)) && picture->output_format->has_alpha)
 		return IMG_TRANSPARENT;
 	return IMG_WHITE;
 }

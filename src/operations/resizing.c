@@ -242,8 +242,12 @@ scale_and_cut(ImgPicture *picture, const ImgStep *step, const Geometry *target)
 static bool
 run(ImgPicture *picture, const ImgStep *step)
 {
-	Geometry	target = geometry(step, picture->source.width, picture->source.height);
+	Geometry	target;
+	int			width;
+	int			height;
 
+	img_full_size(picture, &width, &height);
+	target = geometry(step, width, height);
 	if (!check_size(picture, &target))
 		return false;
 	if (target.width < target.scaled_width || target.height < target.scaled_height)

@@ -37,7 +37,7 @@ img_plan_valid(const void *bytes, size_t length, ImgPlan *plan)
 
 		if (step->operation >= img_operation_count ||
 			(i > 0 && step->operation <= plan->step[i - 1].operation) ||
-			!img_step_valid(step, img_operations[step->operation]->arguments))
+			!img_step_valid(step, img_slots_of(img_operations[step->operation])))
 			return false;
 	}
 	return true;

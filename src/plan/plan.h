@@ -16,7 +16,7 @@
 
 #include "plan/registry.h"
 
-#define IMG_PLAN_VERSION	1
+#define IMG_PLAN_VERSION	2
 #define IMG_MAX_STEPS		16
 
 /* Same format as the source (or the nearest one that can be written). */

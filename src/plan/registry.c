@@ -15,8 +15,15 @@ const ImgOperation *const img_operations[] = {
 	&img_operation_restorations,
 	&img_operation_generative,
 	&img_operation_privacy,
+	&img_operation_rotate,
+	&img_operation_flip,
+	&img_operation_crop,
+	&img_operation_trim,
 	&img_operation_resizing,
 	&img_operation_adjustments,
+	&img_operation_blur,
+	&img_operation_gray,
+	&img_operation_round,
 	&img_operation_padding,
 	&img_operation_background,
 };
@@ -60,13 +67,31 @@ img_step_defaults(ImgStep *step, const ImgArgument *arguments)
 	{
 		if (a->type == IMG_ANY)
 			continue;
+		/* a member may share the slot; its default is not that of the slot */
+		img_step_defaults(step, a->members);
 		step->value[a->slot] = a->initial;
 		if (a->type == IMG_LENGTH)
 			step->value[a->slot + 1] = IMG_AUTO;
-		img_step_defaults(step, a->members);
 		for (const ImgChoice *c = a->choices; c != NULL && c->name != NULL; c++)
 			img_step_defaults(step, c->members);
 	}
+}
+
+/* Percentages of the source, where nothing else is declared. */
+#define MAX_PERCENT		1000
+
+double
+img_max_percent(const ImgArgument *argument)
+{
+	if (argument->percent_only)
+		return argument->max;
+	return argument->max_percent > 0 ? argument->max_percent : MAX_PERCENT;
+}
+
+double
+img_min_percent(const ImgArgument *argument)
+{
+	return argument->percent_only || argument->min < 1 ? argument->min : 1;
 }
 
 static int
@@ -86,6 +111,16 @@ whole_between(double value, double min, double max)
 }
 
 static bool
+length_valid(const ImgArgument *a, double value, double unit)
+{
+	if (unit == IMG_AUTO)
+		return value == 0;
+	if (unit == IMG_PIXELS)
+		return !a->percent_only && whole_between(value, a->min, a->max);
+	return unit == IMG_PERCENT && whole_between(value, img_min_percent(a), img_max_percent(a));
+}
+
+static bool
 argument_valid(const ImgStep *step, const ImgArgument *a)
 {
 	double		value = step->value[a->slot];
@@ -101,14 +136,12 @@ argument_valid(const ImgStep *step, const ImgArgument *a)
 		case IMG_COLOR:
 			return whole_between(value, 0, UINT32_MAX);
 		case IMG_LENGTH:
-			{
-				double		unit = step->value[a->slot + 1];
-
-				if (unit == IMG_AUTO)
-					return value == 0;
-				return (unit == IMG_PIXELS || unit == IMG_PERCENT) &&
-					whole_between(value, a->min, a->max);
-			}
+			return length_valid(a, value, step->value[a->slot + 1]);
+		case IMG_SIDES:
+			for (int i = 0; i < 4; i++)
+				if (!length_valid(a, step->value[a->slot + i], step->value[a->slot + 4]))
+					return false;
+			return true;
 		case IMG_CHOICE:
 			return whole_between(value, 0, choice_count(a) - 1) || value == a->initial;
 		case IMG_ANY:

@@ -19,6 +19,7 @@
  *	IMG_LENGTH		two slots: the number, then an ImgUnit
  *	IMG_CHOICE		position in choices[]; the members of the chosen entry
  *					have slots of their own
+ *	IMG_SIDES		five slots: top, right, bottom, left, then an ImgUnit
  *	IMG_ANY			no slot: any JSON, understood by remote servers only
  */
 #ifndef IMGAPI_REGISTRY_H
@@ -38,6 +39,7 @@ typedef enum ImgType
 	IMG_COLOR,
 	IMG_LENGTH,
 	IMG_CHOICE,
+	IMG_SIDES,
 	IMG_ANY
 } ImgType;
 
@@ -64,8 +66,9 @@ typedef struct ImgChoice
  * One key of an operation.  In JSON an IMG_CHOICE is its word, or an object
  * with the key "type" and the members of that choice; the
  * first choice is meant when "type" is left out.  Any other argument may have
- * an object form of its own (members), as background.remove has.  null
- * means: not given.
+ * an object form of its own (members), as background.remove has; its value is
+ * then 1 for an IMG_BOOL, else initial, unless one of the members has the same
+ * slot.  null means: not given.
  */
 struct ImgArgument
 {
@@ -80,6 +83,8 @@ struct ImgArgument
 	const char *servers;		/* as in ImgChoice, for any value but initial */
 	const char *help;			/* one line for the reference */
 	bool		percent_only;	/* IMG_LENGTH */
+	bool		no_auto;		/* IMG_LENGTH: "auto" would say nothing */
+	double		max_percent;	/* IMG_LENGTH, IMG_SIDES; 0: 1000 */
 };
 
 /* A rule over several arguments that a step breaks. */
@@ -102,6 +107,8 @@ typedef struct ImgOperation
 	const char *key;			/* "resizing" in {"resizing": {…}} */
 	const char *help;
 	const ImgArgument *arguments;	/* NULL: its value is not an object */
+	/* of such a group: what its value is, a list of one; NULL: anything */
+	const ImgArgument *value;
 	int			slots;			/* how many the arguments use */
 	const char *servers;		/* as in ImgChoice, for the whole group */
 	/* checks combinations and settles defaults that depend on each other;
@@ -148,8 +155,15 @@ typedef struct ImgFormat
 extern const ImgOperation img_operation_restorations;
 extern const ImgOperation img_operation_generative;
 extern const ImgOperation img_operation_privacy;
+extern const ImgOperation img_operation_rotate;
+extern const ImgOperation img_operation_flip;
+extern const ImgOperation img_operation_crop;
+extern const ImgOperation img_operation_trim;
 extern const ImgOperation img_operation_resizing;
 extern const ImgOperation img_operation_adjustments;
+extern const ImgOperation img_operation_blur;
+extern const ImgOperation img_operation_gray;
+extern const ImgOperation img_operation_round;
 extern const ImgOperation img_operation_padding;
 extern const ImgOperation img_operation_background;
 extern const ImgFormat img_format_jpeg;
@@ -174,6 +188,17 @@ extern int	img_format_index(const char *name);
 /* Sets every slot of the arguments (members of choices included) to its
  * default. */
 extern void img_step_defaults(ImgStep *step, const ImgArgument *arguments);
+
+/* What the slots of an operation hold: its arguments, or its value. */
+static inline const ImgArgument *
+img_slots_of(const ImgOperation *operation)
+{
+	return operation->value ? operation->value : operation->arguments;
+}
+
+/* The largest percentage that an argument allows, and the smallest. */
+extern double img_max_percent(const ImgArgument *argument);
+extern double img_min_percent(const ImgArgument *argument);
 
 /* Whether every slot of the step holds a value its argument allows. */
 extern bool img_step_valid(const ImgStep *step, const ImgArgument *arguments);

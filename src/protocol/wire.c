@@ -163,7 +163,7 @@ img_reply_valid(const ImgReply *reply, size_t length, uint64_t id, bool has_memf
 
 	if (length < sizeof(ImgReply) || reply->magic != IMG_WIRE_MAGIC ||
 		reply->version != IMG_WIRE_VERSION || reply->id != id ||
-		reply->outcome > IMG_FAILURE || reply->stage > IMG_STAGE_ENCODE ||
+		reply->outcome > IMG_MISFIT || reply->stage > IMG_STAGE_ENCODE ||
 		reply->text_length > IMG_MAX_TEXT || reply->output_length > max_output)
 		return false;
 	if (memchr(reply->source.color_space, 0, sizeof(reply->source.color_space)) == NULL ||

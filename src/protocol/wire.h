@@ -106,7 +106,8 @@ typedef enum ImgOutcome
 	IMG_LIMIT,					/* larger than a setting allows: 54000 */
 	IMG_TIMEOUT,				/* limits.milliseconds are over: 54000 */
 	IMG_BAD_PLAN,				/* not a plan of this build: XX000 */
-	IMG_FAILURE					/* anything else: 58000 */
+	IMG_FAILURE,				/* anything else: 58000 */
+	IMG_MISFIT					/* this picture is not for this plan: 22023 */
 } ImgOutcome;
 
 /* Where it failed: img_job.stage */

@@ -16,14 +16,15 @@ import tempfile
 MAGIC, VERSION = 0x696D6731, 1
 HELLO, EDIT, INFO, FORMATS = 1, 2, 3, 4
 NOWHERE, INLINE, MEMFD = 0, 1, 2
-DONE, BAD_PICTURE, UNSUPPORTED, LIMIT, TIMEOUT, BAD_PLAN, FAILURE = range(7)
+DONE, BAD_PICTURE, UNSUPPORTED, LIMIT, TIMEOUT, BAD_PLAN, FAILURE, MISFIT = range(8)
 INLINE_INPUT, INLINE_OUTPUT = 16 * 1024, 48 * 1024
 FORMAT_NAMES = ["jpeg", "png", "webp", "gif", "tiff", "avif", "heic"]
 OF_SOURCE = 0xFFFF
 ALL_FORMATS = 0xFFFFFFFF
 FIRST_FRAME, PROFILE = 1, 2
 SLOTS = 12
-RESIZING, BACKGROUND = 3, 6
+(RESTORATIONS, GENERATIVE, PRIVACY, ROTATE, FLIP, CROPPING, TRIM, RESIZING, ADJUSTMENTS, BLUR, GRAY,
+ ROUND, PADDING, BACKGROUND) = range(14)
 AUTO, PX, PERCENT = 0, 1, 2
 CROP, COVER, BOUNDS, CANVAS = range(4)
 
@@ -63,6 +64,45 @@ def background(color=None):
     return step(BACKGROUND, values, 0 if color is None else 1 << 2)
 
 
+def rotate(degrees):
+    return step(ROTATE, {0: degrees}, 1)
+
+
+def flip(direction):
+    return step(FLIP, {0: ["horizontal", "vertical", "both"].index(direction)}, 1)
+
+
+def crop(x=0, y=0, width=0, height=0):
+    return step(CROPPING, {0: x, 1: y, 2: width, 3: height}, 15)
+
+
+def trim(threshold=10):
+    return step(TRIM, {0: 1, 1: threshold}, 3)
+
+
+def adjustments(**given):
+    names = ["hdr", "stitching", "exposure", "saturation", "contrast", "sharpness"]
+    return step(ADJUSTMENTS, {names.index(name): value for name, value in given.items()}, 63)
+
+
+def blur(sigma):
+    return step(BLUR, {0: sigma}, 1)
+
+
+def gray(on=1):
+    return step(GRAY, {0: on}, 1)
+
+
+def rounded(radius):
+    number, unit = length(radius)
+    return step(ROUND, {0: number, 1: unit}, 1)
+
+
+def padding(unit, *sides):
+    """Top, right, bottom and left."""
+    return step(PADDING, dict(enumerate([*sides, unit])), 1)
+
+
 def options(name, **given):
     """The option step of a format, with its defaults."""
     first = {"jpeg": {0: given.get("quality", 85), 1: given.get("progressive", 1)},
@@ -79,7 +119,7 @@ def plan(steps=(), format=None, dpi=0, cmyk=0, **given):
     number = OF_SOURCE if format is None else FORMAT_NAMES.index(format)
     output = options(format, **given) if format else step(0, {})
     metadata = step(0, {0: dpi, 1: cmyk, 2: -1})
-    return struct.pack("=HHHH", 1, len(steps), number, 0) + output + metadata + b"".join(steps)
+    return struct.pack("=HHHH", 2, len(steps), number, 0) + output + metadata + b"".join(steps)
 
 
 class Gone(Exception):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tests imgapi-executor by itself: run.py PROGRAM.  Prints TAP.
 
-Needs Debian's python3-pil and libvips-tools; no PostgreSQL.
+Needs Debian's python3-pil, imagemagick and libvips-tools; no PostgreSQL.
 """
 import os
 import sys
@@ -12,6 +12,7 @@ os.environ["IMGAPI_EXECUTOR_ASAN"] = "1" if "asan" in os.path.basename(sys.argv[
 import tap
 import test_formats
 import test_resizing
+import test_operations
 import test_limits
 import test_process
 

@@ -115,7 +115,7 @@ def wrong_requests():
     one = executor()
     refused(one.call(99), client.BAD_PLAN)
     for wrong in (b"", b"x", fixtures.noise(1000), client.plan()[:-1], client.plan() + b"\0",
-                  b"\x02\x00" + client.plan()[2:], client.plan([client.step(77, {})]),
+                  b"\x63\x00" + client.plan()[2:], client.plan([client.step(77, {})]),
                   client.plan([resizing(float("nan"), 5)]), client.plan([resizing(1e300, 5)]),
                   client.plan([resizing(-4, 5)]), client.plan([resizing(1.5, 5)]),
                   client.plan([resizing(5, 5, 17)]), client.plan([resizing(5), resizing(5)])):

@@ -1,0 +1,95 @@
+/*
+ * rotate.c
+ *	  Turns a picture clockwise.
+ *
+ * Ours: rotate, a number of degrees.  Right angles move pixels and change none.
+ * Other angles make the picture larger, so that its corners stay inside; what
+ * is new there is painted with background.color.
+ */
+#include <math.h>
+
+#include "plan/plan.h"
+#ifdef IMGAPI_EXECUTOR
+#include "executor/pipeline.h"
+#include "executor/pixels.h"
+#endif
+
+enum
+{
+	DEGREES, SLOTS
+};
+
+static const ImgArgument value[] = {
+	{"degrees", IMG_REAL, DEGREES, -360, 360, .help = "degrees clockwise"},
+	{NULL}
+};
+
+#ifdef IMGAPI_EXECUTOR
+int
+img_rotate_quarters(const ImgStep *step)
+{
+	double		quarters = step->value[DEGREES] / 90;
+
+	return quarters == rint(quarters) ? ((int) quarters + 4) % 4 : -1;
+}
+
+/* Colours count as much as they show, or the edges would be seen. */
+static VipsImage *
+turned(ImgPicture *picture, VipsImage *image, double degrees)
+{
+	VipsInterpolate *bicubic = vips_interpolate_new("bicubic");
+	VipsImage  *with_alpha;
+	VipsImage  *premultiplied;
+	VipsImage  *lazy = NULL;
+	VipsImage  *result = NULL;
+
+	if (vips_image_hasalpha(image))
+		with_alpha = g_object_ref(image);
+	else if (vips_addalpha(image, &with_alpha, NULL))
+		with_alpha = NULL;
+	premultiplied = with_alpha ? img_map_rows(picture, with_alpha, with_alpha->Bands, img_premultiply_row, NULL) : NULL;
+	if (premultiplied != NULL &&
+		vips_rotate(premultiplied, &lazy, degrees, "interpolate", bicubic, NULL) == 0)
+		result = img_map_rows(picture, lazy, lazy->Bands, img_unpremultiply_row, NULL);
+	g_object_unref(bicubic);
+	g_clear_object(&with_alpha);
+	g_clear_object(&premultiplied);
+	g_clear_object(&lazy);
+	if (result == NULL)
+		img_fail_vips(picture, IMG_STAGE_OPERATION);
+	return result;
+}
+
+static bool
+run(ImgPicture *picture, const ImgStep *step)
+{
+	uint32_t	color;
+	int			quarters = img_rotate_quarters(step);
+
+	if (quarters >= 0)
+	{
+		img_turn(picture, false, quarters);
+		return true;
+	}
+	color = img_background_color(picture);
+	if (!img_settle(picture))
+		return false;
+	for (int i = 0; i < picture->frames; i++)
+	{
+		VipsImage  *image = turned(picture, picture->frame[i], step->value[DEGREES]);
+
+		if (image == NULL)
+			return false;
+		img_replace_frame(picture, i, image);
+	}
+	return img_lay_on(picture, color);
+}
+#endif
+
+const ImgOperation img_operation_rotate = {
+	.key = "rotate",
+	.help = "turn clockwise; angles that are not right enlarge the picture",
+	.value = value,
+	.slots = SLOTS,
+	.run = IMG_EXECUTOR_ONLY(run),
+};
