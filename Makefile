@@ -91,12 +91,16 @@ demo:
 test:
 	@test/run
 
+gallery:
+	@tools/gallery
+
 help:
 	@echo 'make                      build the extension and its programs'
 	@echo 'make install              install both (as root)'
 	@echo 'make uninstall            remove them'
 	@echo 'make demo                 see it work: installs packages, starts a server of its own'
 	@echo 'make test                 all tests: installs packages, starts servers of its own'
+	@echo 'make gallery              what each operation looks like, by the running server'
 	@echo 'make installcheck         regression and isolation tests on the running server'
 	@echo 'make check-executor       tests of imgapi-executor alone; ASAN=1 with sanitizers'
 	@echo 'make fuzz FUZZ_SECONDS=20 hostile plans and files'
@@ -104,4 +108,4 @@ help:
 	@echo
 	@echo 'PG_CONFIG=/path/to/pg_config builds for another PostgreSQL.'
 
-.PHONY: install-programs uninstall-programs demo test help
+.PHONY: install-programs uninstall-programs demo test gallery help

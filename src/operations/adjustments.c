@@ -7,10 +7,12 @@
  * nothing, more of one does more, nothing that can be told apart becomes white
  * or black, and alpha stays.
  *
- *	exposure e		on linear light x: g x / (1 + (g - 1) x), g = 2^(e / 50).
- *					Shadows gain up to two stops, white stays white; -e undoes e.
- *	contrast c		on each value x: x^k / (x^k + (1 - x)^k), k = 3^(c / 100).
- *					Black, middle and white stay; -c undoes c.
+ *	exposure e		on linear light x, with g = 2^(e / 50): g x when darker, and
+ *					g x / (1 + (g - 1) x) when lighter: shadows gain up to two
+ *					stops, white stays white.
+ *	contrast c		on each value x: x - c / 100 x (1 - x) (1 - 2 x).  Black, middle
+ *					and white stay; the slope is nowhere more than 2, so nothing
+ *					falls apart.
  *	saturation s	L + (1 + s / 100) (v - L) around the luma L (see gray.c), less
  *					where a colour would leave the range.
  *	hdr h			local contrast: luma becomes base + detail, where base is the
@@ -79,16 +81,14 @@ exposed(double x, double exposure)
 	double		light = x <= 0.04045 ? x / 12.92 : pow((x + 0.055) / 1.055, 2.4);
 	double		gain = exp2(exposure / 50);
 
-	light = gain * light / (1 + (gain - 1) * light);
+	light = gain < 1 ? gain * light : gain * light / (1 + (gain - 1) * light);
 	return light <= 0.0031308 ? light * 12.92 : 1.055 * pow(light, 1 / 2.4) - 0.055;
 }
 
 static double
 contrasted(double x, double contrast)
 {
-	double		k = pow(3, contrast / 100);
-
-	return pow(x, k) / (pow(x, k) + pow(1 - x, k));
+	return x - contrast / 100 * x * (1 - x) * (1 - 2 * x);
 }
 
 static void
