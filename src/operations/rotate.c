@@ -33,6 +33,21 @@ img_rotate_quarters(const ImgStep *step)
 	return quarters == rint(quarters) ? ((int) quarters + 4) % 4 : -1;
 }
 
+/* A row of the result needs pixels from many rows of the source, a tile only
+ * from a few: so tiles are computed. */
+#define TILE_SIDE	128
+
+static VipsImage *
+tiled(VipsImage *image)
+{
+	VipsImage  *result;
+
+	if (vips_tilecache(image, &result, "tile_width", TILE_SIDE, "tile_height", TILE_SIDE,
+					   "max_tiles", 2 * (image->Xsize / TILE_SIDE + 1), NULL))
+		return NULL;
+	return result;
+}
+
 /* Colours count as much as they show, or the edges would be seen. */
 static VipsImage *
 turned(ImgPicture *picture, VipsImage *image, double degrees)
@@ -41,6 +56,7 @@ turned(ImgPicture *picture, VipsImage *image, double degrees)
 	VipsImage  *with_alpha;
 	VipsImage  *premultiplied;
 	VipsImage  *lazy = NULL;
+	VipsImage  *tiles = NULL;
 	VipsImage  *result = NULL;
 
 	if (vips_image_hasalpha(image))
@@ -49,12 +65,14 @@ turned(ImgPicture *picture, VipsImage *image, double degrees)
 		with_alpha = NULL;
 	premultiplied = with_alpha ? img_map_rows(picture, with_alpha, with_alpha->Bands, img_premultiply_row, NULL) : NULL;
 	if (premultiplied != NULL &&
-		vips_rotate(premultiplied, &lazy, degrees, "interpolate", bicubic, NULL) == 0)
-		result = img_map_rows(picture, lazy, lazy->Bands, img_unpremultiply_row, NULL);
+		vips_rotate(premultiplied, &lazy, degrees, "interpolate", bicubic, NULL) == 0 &&
+		(tiles = tiled(lazy)) != NULL)
+		result = img_map_rows(picture, tiles, tiles->Bands, img_unpremultiply_row, NULL);
 	g_object_unref(bicubic);
 	g_clear_object(&with_alpha);
 	g_clear_object(&premultiplied);
 	g_clear_object(&lazy);
+	g_clear_object(&tiles);
 	if (result == NULL)
 		img_fail_vips(picture, IMG_STAGE_OPERATION);
 	return result;

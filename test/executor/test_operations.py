@@ -9,7 +9,7 @@ import client
 from client import (BOUNDS, CANVAS, CROP, PERCENT, PX, adjustments, background, blur, crop, flip, gray,
                     padding, resizing, rotate, rounded, trim)
 import fixtures
-from setting import alike, difference, edit, executor, picture, refused, scaled
+from setting import SANITIZED, alike, difference, edit, executor, picture, refused, scaled
 from tap import equal, near, test
 
 # Kinds of sources, and how far a result may be from PIL's.
@@ -148,6 +148,14 @@ def any_angle():
     transparent = picture(data, rotate(45), background(0xFFFFFF00), format="png")
     equal((transparent.mode, transparent.getpixel((0, 0))[3]), ("RGBA", 0))
     written(rotate(33))
+
+
+@test
+def large_angles():
+    """Turning a large picture takes seconds, not minutes."""
+    data = fixtures.encode(fixtures.smooth(300, 200).resize((4500, 3000)), "jpeg")
+    reply = edit(data, rotate(40), format="jpeg", limits={"milliseconds": 60000 if SANITIZED else 10000})
+    equal(reply.outcome, client.DONE, reply.text)
 
 
 @test
