@@ -265,8 +265,10 @@ BEGIN
 		RETURN object.data;
 	END IF;
 	picture := @extschema@.img_read_row(job);
-	IF picture IS NULL THEN
-		RAISE EXCEPTION 'the row that held the output of job % is gone', job USING ERRCODE = '02000';
+	IF picture IS NULL OR pg_catalog.sha256(picture) <> object.sha256 THEN
+		RAISE EXCEPTION 'the output of job % is gone', job
+			USING ERRCODE = '02000',
+				DETAIL = 'It was written to a row, which has been deleted or holds another picture now.';
 	END IF;
 	RETURN picture;
 END $$;

@@ -305,7 +305,7 @@ outcome_of(int i, TupleDesc desc)
 	values[6] = CStringGetTextDatum(batch.path[i] ? "database" : "row");
 	values[7] = CStringGetTextDatum(batch.path[i] ? batch.path[i] :
 									psprintf("%s/%s", job->row.key, job->row.target_column));
-	nulls[8] = batch.path[i] == NULL;
+	/* also where it is in the row: its hash tells later whether it still is */
 	values[8] = PointerGetDatum(job->answer.output);
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }

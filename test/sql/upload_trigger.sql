@@ -27,6 +27,12 @@ SELECT * FROM jobs('photo');
 SELECT role, storage, path, data IS NULL AS not_copied, format, width, height, bytes > 0 AS has_bytes
 FROM img_object JOIN img_job j ON j.id = job_id WHERE source_table = 'photo'::regclass AND source_key = '{2}' ORDER BY role;
 SELECT pg_temp.shape(img_output(id)) FROM img_job WHERE source_table = 'photo'::regclass AND source_key = '{2}';
+-- … as long as the row holds it: another picture there is not the job's output
+BEGIN;
+UPDATE photo SET thumb = '\x00' WHERE id = 2;
+SELECT pg_temp.error_of(pg_catalog.format('SELECT img_output(%L)', id)) LIKE '02000: the output of job % is gone%' AS gone
+FROM img_job WHERE source_table = 'photo'::regclass AND source_key = '{2}';
+ROLLBACK;
 
 -- No job when the picture stays as it was, whatever the statement looks like
 UPDATE photo SET name = upper(name);
