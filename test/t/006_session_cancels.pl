@@ -144,6 +144,9 @@ foreach my $mode ('fast', 'immediate')
 	$node->start;
 	poll_is($node, "SELECT status, attempts FROM img_job WHERE id = '$job'", 'PROCESSING|1', '… the job is taken up again');
 	$node->safe_psql('postgres', "SELECT img_cancel('$job')");
+	# which ends the executor that works on it: the next round starts with a new one
+	poll_is($node, q{SELECT state, executors FROM img_worker WHERE database = 'postgres'}, 'idle|1',
+		'… and given up when it is cancelled');
 }
 
 $node->stop('immediate');
