@@ -111,6 +111,10 @@ $session->quit;
 
 # ------------------------------------------- pg_terminate_backend, dispatcher
 
+# Cancelling ends the executor at work.
+poll_is($node, q{SELECT state, executors FROM img_worker WHERE database = 'postgres'}, 'idle|1',
+	'a new executor is there');
+($executor) = executors($dispatcher);
 kill 'STOP', $executor;
 my @jobs = map { submit($node, small_png($_)) } 1 .. 5;
 $seconds = seconds {
