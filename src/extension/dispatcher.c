@@ -65,7 +65,7 @@ static ImgStatement release = {
 	"SELECT $S.img_release($1, $2)", 2, {TEXTOID, UUIDARRAYOID}
 };
 static ImgStatement purge = {
-	"SELECT p.objects, p.jobs FROM $S.img_purge(1000) p", 0, {0}
+	"SELECT GREATEST(p.objects, p.jobs) FROM $S.img_purge(1000) p", 0, {0}
 };
 
 /*
@@ -244,10 +244,10 @@ give_back(bool all)
 static void
 purge_expired(TimestampTz now)
 {
-	int64		objects = 0;
+	int64		purged = 0;		/* pictures or jobs, whichever are more */
 
-	run(&purge, NULL, &objects);
-	purge_at = TimestampTzPlusMilliseconds(now, objects >= 1000 ? 0 : PURGE_MS);
+	run(&purge, NULL, &purged);
+	purge_at = TimestampTzPlusMilliseconds(now, purged >= 1000 ? 0 : PURGE_MS);
 }
 
 /* What happens by the clock; ms until the next. */
