@@ -208,7 +208,7 @@ submit(Executor *executor, int job, int depth)
 	ImgPart		parts[3] = {{&request, sizeof(request)}, {&plan, request.plan_length},
 	{file->data, small ? file->length : 0}};
 
-	if (!small && img_write_all(executor->memfd[slot], file->data, file->length) != 0)
+	if (!small && img_write_all(executor->memfd[slot], file->data, file->length, 0) != 0)
 		die("memfd");
 	if (img_send(executor->socket, parts, 3, NULL, 0, 0) != 0)
 		die("send");
@@ -261,7 +261,7 @@ collect(Executor *executor, int depth)
 	output_bytes += reply->output_length;
 	if (reply->place == IMG_MEMFD)
 	{
-		if (img_read_all(executor->memfd[slot], large, reply->output_length) != 0)
+		if (img_read_all(executor->memfd[slot], large, reply->output_length, 0) != 0)
 			die("result");
 		output = large;
 	}

@@ -96,15 +96,18 @@ COMMENT ON FUNCTION @extschema@.img_hold(text, uuid[], smallint[]) IS
 
 CREATE TYPE @extschema@.img_outcome AS (
 	job_id uuid, attempt smallint, started_at timestamptz, warning text,
-	source @extschema@.img_metadata, output @extschema@.img_metadata,
+	source @extschema@.img_metadata,
+	ordinal int, name text, output @extschema@.img_metadata,
 	storage text, path text, data bytea);
 COMMENT ON TYPE @extschema@.img_outcome IS
-	'Worker protocol: how a job that went well ended.';
+	'Worker protocol: one output of a job that went well. A job with several outputs has as many of these, all in one call.';
 COMMENT ON COLUMN @extschema@.img_outcome.job_id IS 'img_job.id';
 COMMENT ON COLUMN @extschema@.img_outcome.attempt IS 'which attempt this was, as img_claim() told it';
 COMMENT ON COLUMN @extschema@.img_outcome.started_at IS 'when the work on the picture began; NULL: with the claim';
 COMMENT ON COLUMN @extschema@.img_outcome.warning IS 'img_job.warning';
 COMMENT ON COLUMN @extschema@.img_outcome.source IS 'facts of the picture';
+COMMENT ON COLUMN @extschema@.img_outcome.ordinal IS 'img_object.ordinal, from 0';
+COMMENT ON COLUMN @extschema@.img_outcome.name IS 'img_object.name';
 COMMENT ON COLUMN @extschema@.img_outcome.output IS 'facts of the result';
 COMMENT ON COLUMN @extschema@.img_outcome.storage IS 'img_object.storage of the result';
 COMMENT ON COLUMN @extschema@.img_outcome.path IS 'img_object.path of the result';
@@ -124,7 +127,8 @@ BEGIN
 	WITH outcome AS MATERIALIZED (
 		SELECT * FROM pg_catalog.unnest(outcomes)
 	), held AS MATERIALIZED (
-		SELECT l.*, o.started_at AS really_started_at, o.warning, o.source, o.output, o.storage, o.path, o.data
+		SELECT l.*, o.started_at AS really_started_at, o.warning, o.source, o.ordinal, o.name, o.output,
+			o.storage, o.path, o.data
 		FROM outcome o JOIN @extschema@.img_job_live l ON l.id = o.job_id
 		WHERE l.attempts = o.attempt AND l.lease_owner = worker
 		FOR UPDATE OF l SKIP LOCKED
@@ -141,12 +145,12 @@ BEGIN
 			present, expiry, h.owner, h.kind, 'DONE', h.priority, h.attempts, h.max_attempts, h.server,
 			h.job_key, h.callback_url, h.source_table, h.source_column, h.source_key, h.target_column,
 			NULL, h.error, h.error_code, h.warning, h.request
-		FROM held h
+		FROM held h WHERE h.ordinal = 0
 	), uploaded AS (
 		UPDATE @extschema@.img_object o
 		SET format = (h.source).format, mime = (h.source).mime, ext = (h.source).ext,
 			width = (h.source).width, height = (h.source).height, mps = (h.source).mps
-		FROM held h WHERE o.job_id = h.id AND o.role = 'input'
+		FROM held h WHERE h.ordinal = 0 AND o.job_id = h.id AND o.role = 'input'
 	), input AS (
 		INSERT INTO @extschema@.img_object (id, job_id, owner, role, storage, path,
 			format, mime, ext, width, height, mps, bytes, stored_at, expires_at)
@@ -154,11 +158,11 @@ BEGIN
 			h.source_table::text || '/' || h.source_key || '/' || h.source_column,
 			(h.source).format, (h.source).mime, (h.source).ext,
 			(h.source).width, (h.source).height, (h.source).mps, (h.source).bytes, h.created_at, expiry
-		FROM held h WHERE h.source_table IS NOT NULL
+		FROM held h WHERE h.ordinal = 0 AND h.source_table IS NOT NULL
 	), output AS (
-		INSERT INTO @extschema@.img_object (id, job_id, owner, role, storage, path, name,
+		INSERT INTO @extschema@.img_object (id, job_id, owner, role, ordinal, storage, path, name,
 			format, mime, ext, width, height, mps, bytes, sha256, data, stored_at, expires_at)
-		SELECT @extschema@.img_new_id(), h.id, h.owner, 'output', h.storage, h.path, h.id::text || '.' || (h.output).ext,
+		SELECT @extschema@.img_new_id(), h.id, h.owner, 'output', h.ordinal, h.storage, h.path, h.name,
 			(h.output).format, (h.output).mime, (h.output).ext,
 			(h.output).width, (h.output).height, (h.output).mps, (h.output).bytes,
 			pg_catalog.sha256(h.data), CASE WHEN h.storage = 'database' THEN h.data END, present, expiry
@@ -167,7 +171,8 @@ BEGIN
 	SELECT o.job_id, h.id IS NOT NULL OR NOT EXISTS (
 		SELECT FROM @extschema@.img_job_live l
 		WHERE l.id = o.job_id AND l.attempts = o.attempt AND l.lease_owner = worker)
-	FROM outcome o LEFT JOIN held h ON h.id = o.job_id;
+	FROM outcome o LEFT JOIN held h ON h.id = o.job_id AND h.ordinal = 0
+	WHERE o.ordinal = 0;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_finish(text, @extschema@.img_outcome[]) IS
 	'Worker protocol: ends jobs as DONE and stores their results. settled: nothing more to say of that job.';

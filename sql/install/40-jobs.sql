@@ -87,6 +87,20 @@ CREATE FUNCTION @extschema@.img_submit(input text, operations jsonb DEFAULT '{}'
 COMMENT ON FUNCTION @extschema@.img_submit(text, jsonb, jsonb, name, int, timestamptz, int, text, text) IS
 	'As img_submit(bytea, …), for a picture named by a URL or a path. This version fetches none: error 0A000.';
 
+CREATE FUNCTION @extschema@.img_submit_operation(input bytea, operation_id text,
+	server name DEFAULT NULL, priority int DEFAULT 0, run_after timestamptz DEFAULT NULL,
+	max_attempts int DEFAULT NULL, callback_url text DEFAULT NULL, job_key text DEFAULT NULL) RETURNS uuid
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT AS 'MODULE_PATHNAME', 'img_submit_operation';
+COMMENT ON FUNCTION @extschema@.img_submit_operation(bytea, text, name, int, timestamptz, int, text, text) IS
+	'Queues a named operation on a picture and returns the job''s id. The steps are those the operation has now. Errors: 02000 when there is no such operation, else as img_submit().';
+
+CREATE FUNCTION @extschema@.img_submit_operation(input text, operation_id text,
+	server name DEFAULT NULL, priority int DEFAULT 0, run_after timestamptz DEFAULT NULL,
+	max_attempts int DEFAULT NULL, callback_url text DEFAULT NULL, job_key text DEFAULT NULL) RETURNS uuid
+	LANGUAGE c VOLATILE CALLED ON NULL INPUT AS 'MODULE_PATHNAME', 'img_submit_operation_text';
+COMMENT ON FUNCTION @extschema@.img_submit_operation(text, text, name, int, timestamptz, int, text, text) IS
+	'As img_submit_operation(bytea, …), for a picture named by a URL or a path. This version fetches none: error 0A000.';
+
 CREATE FUNCTION @extschema@.img_submit_keyed(new @extschema@.img_job_live, picture bytea) RETURNS uuid
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -275,6 +289,40 @@ END $$;
 COMMENT ON FUNCTION @extschema@.img_output(uuid, int) IS
 	'The result of a job. Error 55000 when it is not ready or failed, 02000 when there is none (any more).';
 
+CREATE FUNCTION @extschema@.img_named_picture(name text) RETURNS bytea
+LANGUAGE plpgsql STABLE STRICT
+AS $$
+DECLARE
+	-- every path in the database begins with the id of an object or of a job
+	uuid_pattern constant text := '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+	key text;
+	picture bytea;
+BEGIN
+	IF name ~* (uuid_pattern || '$') THEN
+		RETURN @extschema@.img_output(name::uuid);
+	ELSIF name LIKE 'storage://database/%' THEN
+		key := pg_catalog.substr(name, 20);
+		IF key ~* uuid_pattern THEN
+			SELECT o.data INTO picture FROM @extschema@.img_object o
+			WHERE (o.job_id = pg_catalog.left(key, 36)::uuid OR o.id = pg_catalog.left(key, 36)::uuid)
+				AND o.storage = 'database' AND o.path = key AND o.expires_at > pg_catalog.clock_timestamp();
+		END IF;
+		IF picture IS NULL THEN
+			RAISE EXCEPTION 'there is no picture "%"', name
+				USING ERRCODE = '02000',
+					DETAIL = 'Pictures are visible to the role whose job they belong to, and are gone after imgapi.retention.',
+					HINT = 'SELECT ''storage://'' || storage || ''/'' || path FROM img_object WHERE storage = ''database'';';
+		END IF;
+		RETURN picture;
+	END IF;
+	RAISE EXCEPTION 'the picture "%" cannot be reached from here', name
+		USING ERRCODE = '0A000',
+			DETAIL = 'A picture that comes along with another one has to be in the database.',
+			HINT = 'Write the id of a job, or storage://database/PATH.';
+END $$;
+COMMENT ON FUNCTION @extschema@.img_named_picture(text) IS
+	'Internal: the picture that a watermark names: the id of a job, or storage://database/PATH. Errors: 02000 when there is none, 0A000 for other storages.';
+
 CREATE FUNCTION @extschema@.img_read_row(job uuid) RETURNS bytea
 LANGUAGE plpgsql STABLE
 AS $$
@@ -339,6 +387,33 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.img_result(uuid) IS
 	'What became of a job, as the edit contract words it: id, status, created_at, request, errors, result {input_object, output_object}.';
+
+CREATE FUNCTION @extschema@.img_queue(queue_id uuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE STRICT
+AS $$
+DECLARE
+	j @extschema@.img_job;
+	o @extschema@.img_object;
+BEGIN
+	SELECT * INTO j FROM @extschema@.img_job v WHERE v.id = queue_id;
+	IF NOT FOUND THEN
+		PERFORM @extschema@.img_no_such_job(queue_id);
+	END IF;
+	SELECT * INTO o FROM @extschema@.img_object v
+	WHERE v.job_id = queue_id AND v.role = 'output' AND v.ordinal = 0;
+	RETURN pg_catalog.jsonb_build_object(
+		'queueId', j.id,
+		'queueType', CASE WHEN j.kind = 'delete' THEN 'delete' ELSE 'image' END,
+		'status', CASE j.status WHEN 'ACCEPTED' THEN 'W' WHEN 'PROCESSING' THEN 'P' WHEN 'DONE' THEN 'D' ELSE 'F' END,
+		'tryCount', GREATEST(j.attempts - 1, 0),
+		'queuedAt', pg_catalog.to_char(j.created_at, 'YYYY-MM-DD"T"HH24:MI:SSTZHTZM'),
+		'operationId', COALESCE(j.request ->> 'operation_id', ''),
+		'url', '',
+		'name', COALESCE(o.name, ''),
+		'path', COALESCE(CASE WHEN o.storage <> 'row' THEN '/' || o.path END, ''));
+END $$;
+COMMENT ON FUNCTION @extschema@.img_queue(uuid) IS
+	'A job as the operation contract words it: queueId, queueType, status (W waits, P is worked on, D done, F failed or cancelled), tryCount, queuedAt, operationId, url, name, path. Error 02000 when there is no such job.';
 
 CREATE FUNCTION @extschema@.img_object_document(o @extschema@.img_object) RETURNS jsonb
 LANGUAGE sql STABLE

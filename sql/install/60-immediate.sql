@@ -22,6 +22,17 @@ $$;
 COMMENT ON FUNCTION @extschema@.img_thumbnail(bytea, int, int, text, text) IS
 	'Short form of img_edit(): resizes to width × height pixels (one of them may be NULL), in the format of the source unless another is named.';
 
+CREATE TYPE @extschema@.img_piece AS (ordinal int, name text, image bytea);
+COMMENT ON TYPE @extschema@.img_piece IS 'One result of img_apply().';
+COMMENT ON COLUMN @extschema@.img_piece.ordinal IS 'position among the results, from 0';
+COMMENT ON COLUMN @extschema@.img_piece.name IS 'image_{operation_id}.{ext}; with _0000, _0001, … when there are several';
+COMMENT ON COLUMN @extschema@.img_piece.image IS 'the picture';
+
+CREATE FUNCTION @extschema@.img_apply(image bytea, operation_id text) RETURNS SETOF @extschema@.img_piece
+	LANGUAGE c STABLE CALLED ON NULL INPUT PARALLEL SAFE COST 100000 ROWS 1 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_apply(bytea, text) IS
+	'Runs a named operation in this session; slice and grid give several rows. No row for NULL. Errors: 02000 when there is no such operation, else as img_edit().';
+
 CREATE FUNCTION @extschema@.img_formats()
 RETURNS TABLE (format text, ext text[], mime text, can_load bool, can_save bool, animated bool, allowed bool)
 	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'img_formats_list';

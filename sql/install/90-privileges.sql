@@ -6,11 +6,13 @@ ALTER TABLE @extschema@.img_job_error ENABLE ROW LEVEL SECURITY;
 CREATE POLICY owner ON @extschema@.img_job_error FOR SELECT USING (@extschema@.img_sees(owner));
 ALTER TABLE @extschema@.img_object ENABLE ROW LEVEL SECURITY;
 CREATE POLICY owner ON @extschema@.img_object FOR SELECT USING (@extschema@.img_sees(owner));
+ALTER TABLE @extschema@.img_operation ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner ON @extschema@.img_operation FOR SELECT USING (template OR @extschema@.img_sees(owner));
 ALTER TABLE @extschema@.img_job_live ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.img_job_ended ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT ON @extschema@.img_job, @extschema@.img_job_error, @extschema@.img_object,
-	@extschema@.img_worker, @extschema@.img_stats TO PUBLIC;
+	@extschema@.img_operation, @extschema@.img_worker, @extschema@.img_stats TO PUBLIC;
 
 CREATE FUNCTION @extschema@.img_grant(role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -21,14 +23,15 @@ BEGIN
 	FOR f IN
 		SELECT p.oid FROM pg_catalog.pg_proc p
 		WHERE p.pronamespace = '@extschema@'::regnamespace
-			AND p.proname IN ('img_info', 'img_edit', 'img_thumbnail', 'img_submit', 'img_retry', 'img_on_upload')
+			AND p.proname IN ('img_info', 'img_edit', 'img_thumbnail', 'img_apply', 'img_submit', 'img_submit_operation',
+				'img_retry', 'img_on_upload', 'img_operation_put', 'img_operation_delete')
 	LOOP
 		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', f, role);
 	END LOOP;
 	EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_grant(regrole) IS
-	'Lets a role edit pictures and submit jobs: EXECUTE on img_info, img_edit, img_thumbnail, img_submit, img_retry and img_on_upload.';
+	'Lets a role edit pictures, submit jobs and name operations: EXECUTE on img_info, img_edit, img_thumbnail, img_apply, img_submit, img_submit_operation, img_retry, img_on_upload, img_operation_put and img_operation_delete.';
 
 DO $$
 DECLARE
@@ -46,7 +49,7 @@ BEGIN
 		END IF;
 		IF f.proname NOT IN ('img_status', 'img_wait', 'img_cancel', 'img_output', 'img_result',
 				'img_formats', 'img_operations_contract', 'img_sees', 'img_worker_list',
-				'img_no_such_job', 'img_read_row', 'img_object_document') THEN
+				'img_no_such_job', 'img_read_row', 'img_object_document', 'img_queue', 'img_named_picture') THEN
 			EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.name);
 		END IF;
 	END LOOP;

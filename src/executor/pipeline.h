@@ -29,6 +29,8 @@ struct ImgPicture
 	ImgPlan		plan;
 	const unsigned char *data;	/* the file */
 	size_t		length;
+	const unsigned char *other; /* the file of the plan's IMG_PICTURE */
+	size_t		other_length;
 	int			client;			/* pool: whose hang-up ends the work; else -1 */
 	gint64		deadline;		/* g_get_monotonic_time(); 0: none */
 	gint64		next_look;		/* when to look at the client again */
@@ -49,6 +51,7 @@ struct ImgPicture
 	bool		srgb;			/* frames are 8 bit sRGB or grey */
 	bool		settled;		/* frames are computed and lie in memory */
 	VipsImage  *animation;		/* keeps delays and loops of an animation */
+	VipsImage  *header;			/* whose EXIF goes along; NULL: none does */
 
 	ImgOutcome	outcome;
 	ImgStage	stage;
@@ -57,15 +60,6 @@ struct ImgPicture
 	ImgFacts	source;
 	ImgFacts	result;
 };
-
-/* A part of a picture, in pixels as displayed. */
-typedef struct ImgBox
-{
-	int			left;
-	int			top;
-	int			width;
-	int			height;
-} ImgBox;
 
 /* failure.c */
 
@@ -83,6 +77,16 @@ extern bool img_fail_vips(ImgPicture *picture, ImgStage stage);
 /* source.c */
 extern bool img_open(ImgPicture *picture);
 extern bool img_load(ImgPicture *picture);
+extern VipsImage *img_header(ImgPicture *picture);	/* by libvips, no pixels */
+
+/* keep_exif.c */
+
+/* Before img_load(): finds what is kept, and whether frames stay as they lie. */
+extern bool img_keep_exif(ImgPicture *picture);
+
+/* Gives it to an image that is going to be written. */
+extern void img_attach_exif(const ImgPicture *picture, VipsImage *image);
+extern bool img_keeps_exif(const ImgPicture *picture);
 
 /* sniff.c */
 
@@ -178,6 +182,9 @@ extern void img_resizing_scale(const ImgStep *step, int width, int height,
 
 /* src/operations/rotate.c: by how many quarters a step turns, or -1. */
 extern int	img_rotate_quarters(const ImgStep *step);
+
+/* src/operations/round.c: corners with these radii, in pixels, of every frame. */
+extern bool img_round(ImgPicture *picture, double across, double down);
 
 /* src/operations/background.c: the colour behind the picture of this plan. */
 extern uint32_t img_background_color(const ImgPicture *picture);

@@ -26,6 +26,9 @@ typedef struct Answer
 	ImgReply	reply;
 	void	   *output;			/* free() */
 	ImgFormatAbility ability[IMG_MAX_FORMATS];
+	int			pieces;			/* several outputs, before they become one */
+	ImgPiece	piece[IMG_MAX_PIECES];
+	void	   *piece_data[IMG_MAX_PIECES]; /* free() */
 } Answer;
 
 static int64_t
@@ -76,6 +79,17 @@ map_input(ImgPicture *picture, int fd)
 	return true;
 }
 
+/* The end of the input may be another picture. */
+static bool
+part_input(ImgPicture *picture)
+{
+	picture->other_length = picture->request->other_length;
+	picture->length -= picture->other_length;
+	if (picture->other_length > 0)
+		picture->other = picture->data + picture->length;
+	return true;
+}
+
 /* Finds the bytes of the picture. */
 static bool
 take_input(ImgPicture *picture, const ImgCall *call)
@@ -89,9 +103,9 @@ take_input(ImgPicture *picture, const ImgCall *call)
 		case IMG_INLINE:
 			picture->data = call->message + sizeof(ImgRequest) + request->plan_length;
 			picture->length = request->input_length;
-			return true;
+			return part_input(picture);
 		case IMG_MEMFD:
-			return map_input(picture, memfd_of(call, request));
+			return map_input(picture, memfd_of(call, request)) && part_input(picture);
 	}
 	return false;
 }
@@ -102,8 +116,22 @@ drop_input(ImgPicture *picture)
 {
 	img_free_frames(picture);
 	if (picture->request->place == IMG_MEMFD && picture->data != NULL)
-		munmap((void *) picture->data, picture->length);
+		munmap((void *) picture->data, picture->request->input_length);
 	picture->data = NULL;
+	g_clear_object(&picture->header);
+}
+
+/* Where the format has a quality, it becomes this one. */
+static void
+set_quality(ImgStep *output, const ImgArgument *options, int quality)
+{
+	for (const ImgArgument *a = options; a != NULL && a->name != NULL; a++)
+	{
+		if (strcmp(a->name, "quality") == 0)
+			output->value[a->slot] = quality;
+		for (const ImgChoice *c = a->choices; c != NULL && c->name != NULL; c++)
+			set_quality(output, c->members, quality);
+	}
 }
 
 /* The format of the result, its options, and whether it can be written. */
@@ -125,16 +153,19 @@ choose_output(ImgPicture *picture)
 		memset(&picture->output, 0, sizeof(picture->output));
 		img_step_defaults(&picture->output, picture->output_format->options);
 	}
+	if (plan->quality > 0)
+		set_quality(&picture->output, picture->output_format->options, plan->quality);
 	if (!picture->output_format->can_save)
 		return img_fail_picture(picture, IMG_UNSUPPORTED, IMG_STAGE_HEADER,
 								"%s can be read but not written", picture->output_format->name);
 	return true;
 }
 
+/* The steps from first to before end. */
 static bool
-run_steps(ImgPicture *picture)
+run_steps(ImgPicture *picture, int first, int end)
 {
-	for (int i = 0; i < picture->plan.steps; i++)
+	for (int i = first; i < end; i++)
 	{
 		const ImgStep *step = &picture->plan.step[i];
 		const ImgOperation *operation = img_operations[step->operation];
@@ -147,17 +178,117 @@ run_steps(ImgPicture *picture)
 	return true;
 }
 
+/* Cuts one piece out, does the remaining steps to it, and writes it. */
+static bool
+finish_piece(ImgPicture *picture, const ImgBox *box, int step, Answer *answer)
+{
+	ImgPicture	piece = *picture;
+	ImgPiece   *result = &answer->piece[answer->pieces];
+	size_t		length = 0;
+	bool		done;
+
+	piece.frame = g_new0(VipsImage *, picture->frames);
+	for (int i = 0; i < picture->frames; i++)
+		piece.frame[i] = g_object_ref(picture->frame[i]);
+	if (picture->animation != NULL)
+		g_object_ref(picture->animation);
+	done = img_cut(&piece, box) && run_steps(&piece, step, picture->plan.steps) &&
+		img_save(&piece, &answer->piece_data[answer->pieces], &length);
+	picture->warnings |= piece.warnings;
+	if (done)
+	{
+		*result = (ImgPiece) {length, piece.result};
+		answer->pieces++;
+	}
+	else
+		img_fail_picture(picture, piece.outcome, piece.stage, "%s", piece.text);
+	img_free_frames(&piece);
+	return done;
+}
+
+/* One piece is a result like any other; several lie behind their list. */
+static bool
+join_pieces(ImgPicture *picture, Answer *answer)
+{
+	size_t		head = answer->pieces * sizeof(ImgPiece);
+	size_t		length = head;
+	char	   *output;
+
+	picture->result = answer->piece[0].facts;
+	answer->reply.outputs = answer->pieces;
+	if (answer->pieces == 1)
+	{
+		answer->output = answer->piece_data[0];
+		answer->reply.output_length = answer->piece[0].length;
+		answer->pieces = 0;
+		return true;
+	}
+	for (int i = 0; i < answer->pieces; i++)
+		length += answer->piece[i].length;
+	output = answer->output = malloc(length);
+	if (output == NULL)
+		return img_fail_memory(picture, length);
+	memcpy(output, answer->piece, head);
+	output += head;
+	for (int i = 0; i < answer->pieces; i++)
+	{
+		memcpy(output, answer->piece_data[i], answer->piece[i].length);
+		output += answer->piece[i].length;
+		free(answer->piece_data[i]);
+		answer->piece_data[i] = NULL;
+	}
+	answer->pieces = 0;
+	answer->reply.output_length = length;
+	return true;
+}
+
+/* The step at which one picture becomes several: done, and what is behind it. */
+static bool
+split(ImgPicture *picture, int step, Answer *answer)
+{
+	ImgBox		box[IMG_MAX_PIECES];
+	int			count;
+
+	if (!img_settle(picture) ||
+		!img_operations[picture->plan.step[step].operation]->split(picture, &picture->plan.step[step], box, &count))
+		return false;
+	for (int i = 0; i < count; i++)
+		if (img_stopped(picture) || !finish_piece(picture, &box[i], step + 1, answer))
+			return false;
+	return join_pieces(picture, answer);
+}
+
+/* The steps of the plan, and writing. */
+static bool
+work(ImgPicture *picture, Answer *answer)
+{
+	int			step = 0;
+	size_t		length = 0;
+
+	while (step < picture->plan.steps && !img_operations[picture->plan.step[step].operation]->splits)
+		step++;
+	if (!run_steps(picture, 0, step))
+		return false;
+	if (step < picture->plan.steps)
+		return split(picture, step, answer);
+	if (!img_save(picture, &answer->output, &length))
+		return false;
+	answer->reply.outputs = 1;
+	answer->reply.output_length = length;
+	return true;
+}
+
 static bool
 edit(ImgPicture *picture, const ImgCall *call, Answer *answer)
 {
-	size_t		length = 0;
+	size_t		length;
 
 	if (!img_plan_valid(call->message + sizeof(ImgRequest), picture->request->plan_length, &picture->plan))
 		return img_fail_picture(picture, IMG_BAD_PLAN, IMG_STAGE_READ, "this is not a plan of this version");
 	if (!take_input(picture, call) || !img_open(picture) || !choose_output(picture) ||
-		!img_load(picture) || !run_steps(picture) || !img_save(picture, &answer->output, &length))
+		!img_load(picture) || !work(picture, answer))
 		return false;
-	answer->reply.output_length = length;
+	length = answer->reply.output_length;
 	drop_input(picture);
 	if (length <= IMG_INLINE_OUTPUT)
 		answer->reply.place = IMG_INLINE;
@@ -168,7 +299,7 @@ edit(ImgPicture *picture, const ImgCall *call, Answer *answer)
 		if (fd < 0)
 			return img_fail_picture(picture, IMG_FAILURE, IMG_STAGE_ENCODE,
 									"there is no place for a result of %zu bytes", length);
-		if (img_write_all(fd, answer->output, length) != 0)
+		if (img_write_all(fd, answer->output, length, 0) != 0)
 			return img_fail_picture(picture, IMG_FAILURE, IMG_STAGE_ENCODE,
 									"the result could not be handed over: %s", g_strerror(errno));
 		answer->reply.place = IMG_MEMFD;
@@ -234,7 +365,7 @@ request_valid(const ImgCall *call, ImgRequest *request)
 	memcpy(request, call->message, sizeof(*request));
 	rest = call->length - sizeof(*request);
 	if (request->magic != IMG_WIRE_MAGIC || request->version != IMG_WIRE_VERSION ||
-		request->place > IMG_MEMFD || request->plan_length > rest)
+		request->place > IMG_MEMFD || request->plan_length > rest || request->other_length > request->input_length)
 		return false;
 	if (request->place == IMG_INLINE)
 		return request->input_length == rest - request->plan_length;

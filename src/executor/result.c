@@ -64,6 +64,8 @@ img_join_frames(ImgPicture *picture)
 		img_fail_vips(picture, IMG_STAGE_OPERATION);
 		return NULL;
 	}
+	if (picture->header != NULL)
+		img_attach_exif(picture, image);
 	return image;
 }
 
@@ -86,7 +88,7 @@ img_call_saver(ImgPicture *picture, void **data, size_t *length, ...)
 		return img_fail_picture(picture, IMG_UNSUPPORTED, IMG_STAGE_ENCODE,
 								"this build of libvips cannot write %s", picture->output_format->name);
 	}
-	g_object_set(saver, "in", image, "strip", TRUE, NULL);
+	g_object_set(saver, "in", image, "strip", picture->header == NULL, NULL);
 	va_start(options, length);
 	first = va_arg(options, const char *);
 	if (first != NULL)

@@ -123,7 +123,8 @@ static bool
 stays_animated(const ImgPicture *picture)
 {
 	return picture->source_format->can_animate && picture->output_format != NULL &&
-		picture->output_format->can_animate && picture->source.pages > 1;
+		picture->output_format->can_animate && picture->source.pages > 1 &&
+		(picture->plan.flags & IMG_PLAN_FIRST_FRAME) == 0;
 }
 
 /* The header, by libvips: an image that becomes frame[0]. */
@@ -215,8 +216,9 @@ find_resizing(const ImgPicture *picture, int *width, int *height,
 static int
 jpeg_shrink(const ImgPicture *picture)
 {
-	int			width = picture->source.width;
-	int			height = picture->source.height;
+	bool		lies = picture->source.orientation > 4 && picture->orientation <= 4;
+	int			width = lies ? picture->source.height : picture->source.width;
+	int			height = lies ? picture->source.width : picture->source.height;
 	int			wanted_width = width;
 	int			wanted_height = height;
 	int			shrink = 1;
@@ -279,17 +281,27 @@ load_by_decoder(ImgPicture *picture)
 	return true;
 }
 
+VipsImage *
+img_header(ImgPicture *picture)
+{
+	LoadOptions options = {0, 1};
+
+	return call_loader(picture, &options);
+}
+
 /*
  * Frames that can be computed, at the smallest size that serves the plan.
  */
 bool
 img_load(ImgPicture *picture)
 {
+	if (picture->output_format != NULL && !img_keep_exif(picture))
+		return false;
 	if (picture->decoder != NULL)
 		return load_by_decoder(picture);
 	if (stays_animated(picture))
 		return load_animation(picture);
-	if (picture->source.pages > 1)
+	if (picture->source.pages > 1 && (picture->plan.flags & IMG_PLAN_FIRST_FRAME) == 0)
 		picture->warnings |= IMG_WARNING_FIRST_FRAME;
 	img_watch(picture, picture->frame[0]);
 	return true;

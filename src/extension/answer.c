@@ -21,32 +21,79 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
+/* Reads so many bytes of the output, which begins at text or in the memfd. */
+static bool
+read_output(const ImgReply *reply, const char *text, int memfd, uint64 at, void *to, uint64 length)
+{
+	if (at > reply->output_length || length > reply->output_length - at)
+		return false;
+	if (reply->place == IMG_INLINE)
+		memcpy(to, text + at, length);
+	return reply->place == IMG_INLINE || img_read_all(memfd, to, length, at) == 0;
+}
+
+static bool
+read_bytes(const ImgReply *reply, const char *text, int memfd, uint64 at, uint64 length, bytea **to)
+{
+	if (length > IMG_MAX_OUTPUT)
+		return false;
+	*to = palloc_extended(VARHDRSZ + length, MCXT_ALLOC_HUGE);
+	SET_VARSIZE(*to, VARHDRSZ + length);
+	return read_output(reply, text, memfd, at, VARDATA(*to), length);
+}
+
+/* Several outputs: their list, then their bytes. */
+static bool
+read_pieces(const ImgReply *reply, const char *text, int memfd, ImgAnswer *answer)
+{
+	ImgPiece	piece[IMG_MAX_PIECES];
+	uint64		at = reply->outputs * sizeof(ImgPiece);
+
+	if (reply->outputs > IMG_MAX_PIECES || !read_output(reply, text, memfd, 0, piece, at))
+		return false;
+	answer->output = palloc(reply->outputs * sizeof(ImgOutput));
+	for (int i = 0; i < reply->outputs; i++)
+	{
+		ImgOutput  *output = &answer->output[i];
+
+		output->facts = piece[i].facts;
+		if (!img_facts_valid(&output->facts) ||
+			!read_bytes(reply, text, memfd, at, piece[i].length, &output->data))
+			return false;
+		at += piece[i].length;
+	}
+	answer->outputs = reply->outputs;
+	return at == reply->output_length;
+}
+
 bool
 img_read_answer(const char *packet, size_t length, uint64 id, int memfd, ImgAnswer *answer)
 {
+	ImgReply   *reply = &answer->reply;
 	const char *text = packet + sizeof(ImgReply);
 
 	if (length < sizeof(ImgReply))
 		return false;
-	memcpy(&answer->reply, packet, sizeof(ImgReply));
-	if (!img_reply_valid(&answer->reply, length, id, memfd >= 0, IMG_MAX_OUTPUT))
+	memcpy(reply, packet, sizeof(ImgReply));
+	if (!img_reply_valid(reply, length, id, memfd >= 0, IMG_MAX_OUTPUT))
 		return false;
 
-	answer->text = palloc(answer->reply.text_length + 1);
-	memcpy(answer->text, text, answer->reply.text_length);
-	answer->text[answer->reply.text_length] = '\0';
-	img_make_printable(answer->text, answer->reply.text_length);
+	answer->text = palloc(reply->text_length + 1);
+	memcpy(answer->text, text, reply->text_length);
+	answer->text[reply->text_length] = '\0';
+	img_make_printable(answer->text, reply->text_length);
 
 	answer->output = NULL;
-	if (answer->reply.place == IMG_NOWHERE)
+	answer->outputs = 0;
+	if (reply->place == IMG_NOWHERE)
 		return true;
-	answer->output = palloc_extended(VARHDRSZ + answer->reply.output_length, MCXT_ALLOC_HUGE);
-	SET_VARSIZE(answer->output, VARHDRSZ + answer->reply.output_length);
-	if (answer->reply.place == IMG_INLINE)
-		memcpy(VARDATA(answer->output), text + answer->reply.text_length, answer->reply.output_length);
-	else if (img_read_all(memfd, VARDATA(answer->output), answer->reply.output_length) != 0)
-		return false;
-	return true;
+	text += reply->text_length;
+	if (reply->outputs > 1)
+		return read_pieces(reply, text, memfd, answer);
+	answer->output = palloc(sizeof(ImgOutput));
+	answer->output->facts = reply->output;
+	answer->outputs = 1;
+	return read_bytes(reply, text, memfd, 0, reply->output_length, &answer->output->data);
 }
 
 int

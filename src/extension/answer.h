@@ -8,11 +8,18 @@
 #include "access/tupdesc.h"
 #include "protocol/wire.h"
 
+typedef struct ImgOutput
+{
+	bytea	   *data;			/* palloc'd */
+	ImgFacts	facts;
+} ImgOutput;
+
 typedef struct ImgAnswer
 {
 	ImgReply	reply;
 	char	   *text;			/* error message, printable; palloc'd */
-	bytea	   *output;			/* palloc'd; NULL: none */
+	ImgOutput  *output;			/* palloc'd */
+	int			outputs;		/* 0: none */
 } ImgAnswer;
 
 /*

@@ -3,8 +3,7 @@
  *	  From the JSON of a request to a plan.
  *
  * Runs in backends and in the dispatcher.  What is allowed is read from the
- * declarations in src/operations, src/formats and src/plan/metadata.c; only
- * the three keys of the output object are known here.
+ * declarations in src/operations.
  *
  * A request for the database's own executors must not ask for what needs a
  * model.  A request for a foreign server may: such values are checked as far as
@@ -17,11 +16,6 @@
 #include "extension/compile.h"
 #include "extension/compile_internal.h"
 #include "utils/memutils.h"
-
-/* Longest storage URI. */
-#define MAX_DESTINATION	4096
-
-#define WHITE			0xffffffff
 
 /* Requests that img_compile_cached() remembers, and the longest of them. */
 #define CACHE_ENTRIES	32
@@ -82,8 +76,20 @@ operation_names(void)
 	List	   *names = NIL;
 
 	for (int i = 0; i < img_operation_count; i++)
-		names = lappend(names, (void *) img_operations[i]->key);
+		if (!img_operations[i]->splits)
+			names = lappend(names, (void *) img_operations[i]->key);
 	return names;
+}
+
+/* An edit has one result. */
+static void
+refuse_split(const ImgPath *root, const ImgOperation *operation)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s.%s makes several pictures of one, but an edit has one result", root->key, operation->key),
+			 errhint("Make it a named operation, SELECT img_operation_put('tiles', '[{\"templateOperationId\": \"%s\", \"option\": {...}}]'), and run that with img_apply() or img_submit_operation().",
+					 operation->key)));
 }
 
 static void
@@ -131,6 +137,8 @@ compile_operations(ImgCompiler *compiler, JsonbValue *value, ImgPlan *plan)
 			i++;
 		if (i == img_operation_count)
 			refuse_operation(&root, &key);
+		if (img_operations[i]->splits)
+			refuse_split(&root, img_operations[i]);
 		(void) JsonbIteratorNext(&iterator, &skipped, true);
 	}
 
@@ -144,230 +152,53 @@ compile_operations(ImgCompiler *compiler, JsonbValue *value, ImgPlan *plan)
 	}
 }
 
-/* Where the result goes. */
-static void
-check_destination(ImgCompiler *compiler, const ImgPath *path, const JsonbValue *value)
+void
+img_compile(Jsonb *operations, Jsonb *output, const char *server_type, ImgCompiled *compiled)
 {
-	if (value->type == jbvNull)
-		return;
-	if (value->type != jbvString ||
-		value->val.string.len < 1 || value->val.string.len > MAX_DESTINATION)
-		img_refuse_value(path, "must be a storage URI", value,
-						 psprintf("a string of 1 to %d bytes", MAX_DESTINATION), NIL,
-						 "\"storage://NAME/path/file\"");
-	if (compiler->server_type == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("output.destination cannot be used yet: results are stored in the database"),
-				 errhint("Leave it out and read the result with img_output(job).")));
-}
+	ImgCompiler compiler = {.server_type = server_type};
+	ImgPlan    *plan = &compiled->plan;
+	JsonbValue	value;
 
-/* The format of that name or file extension, in any case, or -1. */
-static int
-find_format(const JsonbValue *word)
-{
-	const char *text = word->val.string.val;
-	int			length = word->val.string.len;
-
-	for (int i = 0; i < img_format_count; i++)
-	{
-		const char *e = img_formats[i]->extensions;
-
-		if (strlen(img_formats[i]->name) == length &&
-			pg_strncasecmp(img_formats[i]->name, text, length) == 0)
-			return i;
-		for (; *e != '\0'; e += strcspn(e, " "))
-		{
-			e += strspn(e, " ");
-			if (strcspn(e, " ") == length && pg_strncasecmp(e, text, length) == 0)
-				return i;
-		}
-	}
-	return -1;
-}
-
-static int
-read_format(const ImgPath *path, const JsonbValue *word)
-{
-	List	   *names = NIL;
-	int			format = -1;
-
-	if (word->type == jbvString)
-		format = find_format(word);
-	if (format >= 0 && img_formats[format]->can_save)
-		return format;
-
-	for (int i = 0; i < img_format_count; i++)
-		if (img_formats[i]->can_save)
-			names = lappend(names, (void *) img_formats[i]->name);
-	if (format < 0)
-		img_refuse_value(path, word->type == jbvString ? "is not a known format" :
-						 word->type == jbvNull ? "must be given" : "must be the name of a format",
-						 word, img_join(names, true), names,
-						 img_path_example(path, psprintf("\"%s\"", (char *) linitial(names))));
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s: %s can be read but not written", img_path_text(path),
-					img_formats[format]->name),
-			 errdetail("Formats that can be written: %s.", img_join(names, false)),
-			 errhint("Leave output.format out, or write %s.",
-					 img_path_example(path, psprintf("\"%s\"", (char *) linitial(names))))));
-}
-
-/* A name, or an object whose "type" is the name. */
-static void
-compile_format(ImgCompiler *compiler, ImgPath *path, JsonbValue *value, ImgPlan *plan)
-{
-	ImgPath		below = {path, "type", strlen("type")};
-	JsonbValue	none = {.type = jbvNull};
-	JsonbValue	type;
-	JsonbValue *word;
-	ImgProblem	problem = {0};
-	const ImgFormat *format;
-
-	if (value->type == jbvNull)
-		return;
-	if (img_is_object(value))
-	{
-		word = getKeyJsonValueFromContainer(value->val.binary.data, "type",
-											strlen("type"), &type);
-		plan->format = read_format(&below, word ? word : &none);
-	}
-	else
-		plan->format = read_format(path, value);
-
-	format = img_formats[plan->format];
-	path->type = format->name;
-	plan->output.operation = plan->format;
-	compiler->step = &plan->output;
-	img_step_defaults(&plan->output, format->options);
-	if (img_is_object(value))
-		img_compile_members(compiler, path, value->val.binary.data, format->options, NULL);
-	if (format->check != NULL && !format->check(&plan->output, &problem))
-		img_refuse_problem(path, &problem);
-}
-
-static void
-compile_metadata(ImgCompiler *compiler, const ImgPath *path, JsonbValue *value,
-				 ImgPlan *plan)
-{
-	if (value->type == jbvNull)
-		return;
-	if (!img_is_object(value))
-		img_refuse_value(path, "must be an object", value,
-						 psprintf("an object with the keys %s",
-								  img_join(img_argument_names(img_metadata_arguments, NIL), false)),
-						 NIL, img_path_example(path, "{\"dpi\": 300}"));
-	compiler->step = &plan->metadata;
-	img_compile_members(compiler, path, value->val.binary.data, img_metadata_arguments, NULL);
-}
-
-/* An example with a key of metadata, or of a format, where it would be right. */
-static char *
-home_of_output_key(const ImgPath *root, const JsonbValue *key)
-{
-	ImgPath		path = {root, "metadata", strlen("metadata")};
-	const ImgArgument *argument = img_find_argument(img_metadata_arguments, key);
-
-	for (int i = 0; argument == NULL && i < img_format_count; i++)
-	{
-		path = (ImgPath) {root, "format", strlen("format"), img_formats[i]->name};
-		argument = img_find_argument(img_formats[i]->options, key);
-	}
-	if (argument == NULL)
-		return NULL;
-	return img_path_example(&(ImgPath) {&path, argument->name, strlen(argument->name)}, "...");
-}
-
-/* A destination, or an object. */
-static void
-compile_output(ImgCompiler *compiler, JsonbValue *value, ImgPlan *plan)
-{
-	ImgPath		root = {NULL, "output", strlen("output")};
-	JsonbIterator *iterator;
-	JsonbValue	key,
-				member;
-
-	if (value->type == jbvNull)
-		return;
-	if (value->type == jbvString)
-	{
-		check_destination(compiler, &root, value);
-		return;
-	}
-	if (!img_is_object(value))
-		img_refuse_value(&root, "must be an object", value,
-						 "an object with the keys format, destination, metadata, or a destination",
-						 NIL, psprintf("{\"format\": \"%s\"}", img_formats[0]->name));
-
-	iterator = JsonbIteratorInit(value->val.binary.data);
-	(void) JsonbIteratorNext(&iterator, &key, true);
-	while (JsonbIteratorNext(&iterator, &key, true) == WJB_KEY)
-	{
-		ImgPath		path = {&root, key.val.string.val, key.val.string.len};
-
-		(void) JsonbIteratorNext(&iterator, &member, true);
-		if (img_is_word(&key, "format"))
-			compile_format(compiler, &path, &member, plan);
-		else if (img_is_word(&key, "metadata"))
-			compile_metadata(compiler, &path, &member, plan);
-		else if (img_is_word(&key, "destination"))
-			check_destination(compiler, &path, &member);
-		else
-			img_refuse_key(&root, path.key, path.length,
-						   list_make3("format", "destination", "metadata"),
-						   home_of_output_key(&root, &key));
-	}
-}
-
-/*
- * What a format that was asked for cannot hold; with the format of the source
- * only the executor can tell.  Formats do not declare CMYK, so the media types
- * that have it are named here.
- */
-static void
-settle_format(ImgPlan *plan)
-{
-	const ImgFormat *format;
-
-	if (plan->format == IMG_FORMAT_OF_SOURCE)
-		return;
-	format = img_formats[plan->format];
-	if (plan->metadata.value[IMG_METADATA_COLOR_SPACE] != 0 &&
-		strcmp(format->mime, "image/jpeg") != 0 && strcmp(format->mime, "image/tiff") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("output.metadata.color_space: %s cannot hold CMYK", format->name),
-				 errhint("Write {\"format\": \"jpeg\", \"metadata\": {\"color_space\": \"CMYK\"}}, or \"tiff\".")));
-	if (format->has_alpha)
-		return;
-	for (int i = 0; i < plan->steps; i++)
-	{
-		ImgStep    *step = &plan->step[i];
-		const ImgArgument *a = img_slots_of(img_operations[step->operation]);
-
-		for (; a->name != NULL; a++)
-			if (a->type == IMG_COLOR && ((uint32) step->value[a->slot] & 0xff) == 0)
-				step->value[a->slot] = WHITE;
-	}
+	img_begin_plan(plan);
+	value = whole_value(operations);
+	compile_operations(&compiler, &value, plan);
+	value = whole_value(output);
+	img_compile_output(&compiler, &value, plan);
+	img_settle_format(plan);
+	compiled->other = compiler.other;
 }
 
 void
-img_compile(Jsonb *operations, Jsonb *output, const char *server_type, ImgPlan *plan)
+img_begin_plan(ImgPlan *plan)
 {
-	ImgCompiler compiler = {.server_type = server_type};
-	JsonbValue	value;
-
 	memset(plan, 0, sizeof(ImgPlan));
 	plan->version = IMG_PLAN_VERSION;
 	plan->format = IMG_FORMAT_OF_SOURCE;
 	img_step_defaults(&plan->metadata, img_metadata_arguments);
+}
 
-	value = whole_value(operations);
-	compile_operations(&compiler, &value, plan);
-	value = whole_value(output);
-	compile_output(&compiler, &value, plan);
-	settle_format(plan);
+Jsonb *
+img_request_member(Jsonb *request, const char *key)
+{
+	JsonbValue	found;
+
+	if (!JB_ROOT_IS_OBJECT(request) ||
+		getKeyJsonValueFromContainer(&request->root, key, strlen(key), &found) == NULL ||
+		found.type == jbvNull)
+		return NULL;
+	return JsonbValueToJsonb(&found);
+}
+
+void
+img_compile_request(Jsonb *request, const char *server_type, ImgCompiled *compiled)
+{
+	Jsonb	   *data = img_request_member(request, "data");
+
+	if (data != NULL)
+		img_compile_steps(data, server_type, compiled);
+	else
+		img_compile(img_request_member(request, "operations"), img_request_member(request, "output"),
+					server_type, compiled);
 }
 
 /* One remembered request: its texts one after the other, in bytes. */
@@ -376,7 +207,7 @@ typedef struct CacheEntry
 	Size		operations_size;
 	Size		output_size;
 	Size		type_size;
-	ImgPlan		plan;
+	ImgCompiled compiled;
 	char		bytes[FLEXIBLE_ARRAY_MEMBER];
 } CacheEntry;
 
@@ -416,6 +247,8 @@ cache_slot(uint32 hash, Size size)
 		cache_context = AllocSetContextCreate(TopMemoryContext, "imgapi compiled requests",
 											  ALLOCSET_DEFAULT_SIZES);
 	entry = MemoryContextAlloc(cache_context, offsetof(CacheEntry, bytes) + size);
+	if (cache[oldest] != NULL && cache[oldest]->compiled.other != NULL)
+		pfree(cache[oldest]->compiled.other);
 	if (cache[oldest] != NULL)
 		pfree(cache[oldest]);
 	cache[oldest] = entry;
@@ -424,10 +257,10 @@ cache_slot(uint32 hash, Size size)
 	return entry;
 }
 
-const ImgPlan *
+const ImgCompiled *
 img_compile_cached(Jsonb *operations, Jsonb *output, const char *server_type)
 {
-	static ImgPlan uncached;
+	static ImgCompiled uncached;
 	const void *o = operations ? (const void *) operations : "";
 	const void *u = output ? (const void *) output : "";
 	const char *t = server_type ? server_type : "";
@@ -435,7 +268,7 @@ img_compile_cached(Jsonb *operations, Jsonb *output, const char *server_type)
 	Size		u_size = output ? VARSIZE(output) : 0;
 	Size		t_size = server_type ? strlen(server_type) + 1 : 0;
 	uint32		hash;
-	ImgPlan		plan;
+	ImgCompiled compiled;
 	CacheEntry *entry;
 
 	if (o_size + u_size + t_size > CACHE_BYTES)
@@ -447,16 +280,18 @@ img_compile_cached(Jsonb *operations, Jsonb *output, const char *server_type)
 	for (int i = 0; i < CACHE_ENTRIES; i++)
 		if (cache[i] != NULL && cache_hash[i] == hash &&
 			entry_matches(cache[i], o, o_size, u, u_size, t, t_size))
-			return &cache[i]->plan;
+			return &cache[i]->compiled;
 
-	img_compile(operations, output, server_type, &plan);
+	img_compile(operations, output, server_type, &compiled);
 	entry = cache_slot(hash, o_size + u_size + t_size);
 	entry->operations_size = o_size;
 	entry->output_size = u_size;
 	entry->type_size = t_size;
-	entry->plan = plan;
+	entry->compiled = compiled;
+	if (compiled.other != NULL)
+		entry->compiled.other = MemoryContextStrdup(cache_context, compiled.other);
 	memcpy(entry->bytes, o, o_size);
 	memcpy(entry->bytes + o_size, u, u_size);
 	memcpy(entry->bytes + o_size + u_size, t, t_size);
-	return &entry->plan;
+	return &entry->compiled;
 }

@@ -12,6 +12,14 @@
 #include "plan/plan.h"
 #include "utils/jsonb.h"
 
+/* What a request becomes. */
+typedef struct ImgCompiled
+{
+	ImgPlan		plan;
+	char	   *other;			/* names the picture that the plan needs besides
+								 * the source; NULL: none */
+} ImgCompiled;
+
 /*
  * Validates a request of the edit contract and compiles it.  NULL and JSON null
  * are an empty request.  server_type is the type of the foreign server that is
@@ -19,13 +27,26 @@
  * the JSON path of what is wrong.
  */
 extern void img_compile(Jsonb *operations, Jsonb *output,
-						const char *server_type, ImgPlan *plan);
+						const char *server_type, ImgCompiled *compiled);
 
 /*
- * The same, remembering the last few requests.  The plan is good until the
+ * The same for the steps of an operation: an array of templates.
+ */
+extern void img_compile_steps(Jsonb *data, const char *server_type, ImgCompiled *compiled);
+
+/*
+ * The same for what a job keeps (img_job.request), of either kind.
+ */
+extern void img_compile_request(Jsonb *request, const char *server_type, ImgCompiled *compiled);
+
+/*
+ * As img_compile(), remembering the last few requests.  The plan is good until the
  * next call.
  */
-extern const ImgPlan *img_compile_cached(Jsonb *operations, Jsonb *output,
-										 const char *server_type);
+extern const ImgCompiled *img_compile_cached(Jsonb *operations, Jsonb *output,
+											 const char *server_type);
+
+/* A member of a request; NULL: not there, or null. */
+extern Jsonb *img_request_member(Jsonb *request, const char *key);
 
 #endif							/* IMGAPI_COMPILE_H */

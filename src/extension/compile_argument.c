@@ -16,6 +16,9 @@
  * that the contract asks of formats without alpha. */
 #define TRANSPARENT		0xffffff00
 
+/* Longest name of another picture. */
+#define MAX_REFERENCE	4096
+
 static void compile_argument(ImgCompiler *compiler, const ImgPath *path,
 							 const ImgArgument *argument, JsonbValue *value);
 
@@ -120,6 +123,14 @@ home_of_key(const ImgPath *path, const ImgArgument *arguments,
 	return NULL;
 }
 
+void
+img_check_required(ImgCompiler *compiler, const ImgPath *path, const ImgArgument *arguments)
+{
+	for (const ImgArgument *a = arguments; a != NULL && a->name != NULL; a++)
+		if (a->required && (compiler->step->given & IMG_GIVEN(a->slot)) == 0)
+			img_refuse_missing(path, a);
+}
+
 /*
  * The members of an object, but for "type" where path->type says that the
  * caller has read it.
@@ -148,6 +159,7 @@ img_compile_members(ImgCompiler *compiler, const ImgPath *path, JsonbContainer *
 											  path->type ? list_make1("type") : NIL),
 						   home_of_key(path, arguments, choices, &key));
 	}
+	img_check_required(compiler, path, arguments);
 }
 
 static double
@@ -211,6 +223,33 @@ read_color(const ImgPath *path, const ImgArgument *argument, const JsonbValue *v
 	if (count == 3 || count == 6)
 		color = color << 8 | 0xff;
 	return color;
+}
+
+/* Whether a text can name a picture; whether there is one is seen later. */
+static bool
+names_picture(const char *text)
+{
+	const char *name = text + strlen("storage://");
+	const int	uuid_length = 36;
+
+	if (strncmp(text, "storage://", strlen("storage://")) == 0)
+		return strchr(name, '/') > name && strchr(name, '/')[1] != '\0';
+	return (text[0] == '/' && text[1] != '\0') ||
+		(strlen(text) == uuid_length && strspn(text, "0123456789abcdefABCDEF-") == uuid_length);
+}
+
+/* Notes which picture has to come along. */
+static double
+read_picture(ImgCompiler *compiler, const ImgPath *path, const ImgArgument *argument, const JsonbValue *value)
+{
+	char	   *text = NULL;
+
+	if (value->type == jbvString && value->val.string.len <= MAX_REFERENCE)
+		text = pnstrdup(value->val.string.val, value->val.string.len);
+	if (text == NULL || !names_picture(text))
+		img_refuse_argument(path, argument, "must name a picture", value);
+	compiler->other = text;
+	return 1;
 }
 
 /* A word, or an object whose "type" is the word. */
@@ -307,6 +346,13 @@ compile_argument(ImgCompiler *compiler, const ImgPath *path,
 			img_read_sides(path, argument, value, compiler->step->value + argument->slot);
 			compiler->step->given |= IMG_GIVEN(argument->slot);
 			return;
+		case IMG_FORMAT:
+			if (value->type != jbvString || value->val.string.len > 0)
+				number = img_read_format(path, value);
+			break;
+		case IMG_PICTURE:
+			number = read_picture(compiler, path, argument, value);
+			break;
 		case IMG_ANY:
 			if (!img_asks_nothing(value, false))
 				img_check_place(compiler, path, NULL, argument->servers);

@@ -87,7 +87,7 @@ append_path(StringInfo out, const ImgPath *path)
 {
 	if (path->up != NULL)
 		append_path(out, path->up);
-	if (plain_key(path))
+	if (path->up == NULL || plain_key(path))
 	{
 		if (path->up != NULL)
 			appendStringInfoChar(out, '.');
@@ -187,6 +187,22 @@ nearest(const char *given, int length, List *names)
 	return best;
 }
 
+/* Result codes of the operation contract (NHN), for what is wrong. */
+enum
+{
+	BAD_PARAMETER = 5000, OUT_OF_RANGE = 5002, NOT_DEFINED = 5003, NOT_GIVEN = 5004,
+	BAD_STEP = 40004
+};
+
+/* Behind the detail of an error in the steps of an operation. */
+static char *
+contract_code(const ImgPath *path, int code)
+{
+	while (path->up != NULL)
+		path = path->up;
+	return strncmp(path->key, "data", 4) == 0 ? psprintf(" NHN code: %d.", code) : "";
+}
+
 /*
  * Text of the user's ends in these messages, so every string goes through "%s"
  * and none is a format.
@@ -207,7 +223,7 @@ img_refuse_key(const ImgPath *object, const char *key, int length,
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%s is not a known key", img_path_text(&path)),
-			 errdetail("Allowed keys: %s.", img_join(allowed, false)),
+			 errdetail("Allowed keys: %s.%s", img_join(allowed, false), contract_code(object, BAD_STEP)),
 			 errhint("%s", home)));
 }
 
@@ -228,7 +244,9 @@ img_refuse_value(const ImgPath *path, const char *problem,
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%s %s", img_path_text(path), problem),
-			 errdetail("Given: %s. Allowed: %s.", value_text(value), allowed),
+			 errdetail("Given: %s. Allowed: %s.%s", value_text(value), allowed,
+					   contract_code(path, strcmp(problem, "must be given") == 0 ? NOT_GIVEN : words != NIL ? NOT_DEFINED :
+									 strcmp(problem, "is out of range") == 0 ? OUT_OF_RANGE : BAD_PARAMETER)),
 			 errhint("%s", hint)));
 }
 
@@ -267,6 +285,12 @@ allowed_text(const ImgArgument *a)
 				if (c->members != NULL)
 					return psprintf("%s or an object such as {\"type\": \"%s\", \"%s\": ...}",
 									text, c->name, c->members->name);
+			break;
+		case IMG_FORMAT:
+			text = "a format, such as \"jpg\"";
+			break;
+		case IMG_PICTURE:
+			text = "\"storage://NAME/path\", or the id of a job";
 			break;
 		case IMG_ANY:
 			break;
@@ -325,6 +349,10 @@ example_value(const ImgArgument *a, const JsonbValue *value)
 			return "\"10%\"";
 		case IMG_CHOICE:
 			return psprintf("\"%s\"", a->choices->name);
+		case IMG_FORMAT:
+			return "\"jpg\"";
+		case IMG_PICTURE:
+			return "\"storage://database/0190c0de-0000-7000-8000-000000000001.png\"";
 		case IMG_ANY:
 			break;
 	}
@@ -380,6 +408,19 @@ img_refuse_place(const ImgPath *path, const char *word, const char *servers,
 }
 
 void
+img_refuse_missing(const ImgPath *object, const ImgArgument *argument)
+{
+	JsonbValue	none = {.type = jbvNull};
+	ImgPath		path = {object, argument->name, strlen(argument->name)};
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s must be given", img_path_text(&path)),
+			 errdetail("Allowed: %s.%s", allowed_text(argument), contract_code(object, NOT_GIVEN)),
+			 errhint("Write for example %s.", img_path_example(&path, example_value(argument, &none)))));
+}
+
+void
 img_refuse_problem(const ImgPath *path, const ImgProblem *problem)
 {
 	ImgPath		at = {path, problem->argument};
@@ -388,5 +429,6 @@ img_refuse_problem(const ImgPath *path, const ImgProblem *problem)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%s: %s", img_path_text(at.length > 0 ? &at : path), problem->message),
+			 contract_code(path, BAD_STEP)[0] != '\0' ? errdetail("NHN code: %d.", BAD_STEP) : 0,
 			 problem->hint[0] != '\0' ? errhint("%s", problem->hint) : 0));
 }

@@ -1,8 +1,10 @@
 /*
  * compile_internal.h
- *	  What the four files of the request compiler share.
+ *	  What the files of the request compiler share.
  *
- *	compile.c			operations, output, the cache
+ *	compile.c			operations, the cache
+ *	compile_output.c	output
+ *	compile_steps.c		the steps of an operation
  *	compile_argument.c	the values of arguments
  *	compile_length.c	those that are lengths
  *	compile_error.c		how it says no
@@ -30,7 +32,20 @@ typedef struct ImgCompiler
 {
 	const char *server_type;	/* NULL: the database's own executors */
 	ImgStep    *step;			/* the one being filled */
+	char	   *other;			/* what its IMG_PICTURE names */
 } ImgCompiler;
+
+/* compile.c */
+extern void img_begin_plan(ImgPlan *plan);
+
+/* compile_output.c */
+extern void img_compile_output(ImgCompiler *compiler, JsonbValue *value, ImgPlan *plan);
+
+/* The name or extension of a format that can be written. */
+extern int	img_read_format(const ImgPath *path, const JsonbValue *word);
+
+/* Once the format is known: what it cannot hold. */
+extern void img_settle_format(ImgPlan *plan);
 
 /* compile_argument.c */
 
@@ -41,6 +56,10 @@ typedef struct ImgCompiler
 extern void img_compile_members(ImgCompiler *compiler, const ImgPath *path,
 								JsonbContainer *object, const ImgArgument *arguments,
 								const ImgChoice *choices);
+
+/* Refuses an object in which something is missing. */
+extern void img_check_required(ImgCompiler *compiler, const ImgPath *path,
+							   const ImgArgument *arguments);
 
 /* Compiles the value of a group that need not be an object. */
 extern void img_compile_value(ImgCompiler *compiler, const ImgPath *path,
@@ -98,6 +117,9 @@ extern _Noreturn void img_refuse_argument(const ImgPath *path, const ImgArgument
 extern _Noreturn void img_refuse_place(const ImgPath *path, const char *word,
 							 const char *servers,
 							 const char *server_type);
+
+/* An argument that has to be given is not. */
+extern _Noreturn void img_refuse_missing(const ImgPath *object, const ImgArgument *argument);
 
 /* A declaration's own check found a problem. */
 extern _Noreturn void img_refuse_problem(const ImgPath *path,

@@ -1,6 +1,6 @@
 /*
  * contract.c
- *	  img_operations_contract(): the edit contract, for programs to read.
+ *	  img_operations_contract(): what requests may say, for programs to read.
  *
  * Runs in backends.  Made from the same declarations that compile.c checks
  * requests by, so that it cannot say anything else.
@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "plan/plan.h"
+#include "plan/template.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
@@ -207,6 +207,8 @@ push_default(State *state, const ImgArgument *a)
 				push_null(state, "default");
 			break;
 		case IMG_SIDES:
+		case IMG_FORMAT:
+		case IMG_PICTURE:
 		case IMG_ANY:
 			push_null(state, "default");
 			break;
@@ -219,7 +221,7 @@ push_argument(State *state, const char *key, const ImgArgument *a, const char *s
 	static const char *const type_names[] = {
 		[IMG_BOOL] = "boolean", [IMG_INTEGER] = "integer", [IMG_REAL] = "number",
 		[IMG_COLOR] = "color", [IMG_LENGTH] = "length", [IMG_CHOICE] = "choice",
-		[IMG_SIDES] = "sides", [IMG_ANY] = "any"
+		[IMG_SIDES] = "sides", [IMG_FORMAT] = "format", [IMG_PICTURE] = "picture", [IMG_ANY] = "any"
 	};
 
 	if (a->servers != NULL)
@@ -229,6 +231,8 @@ push_argument(State *state, const char *key, const ImgArgument *a, const char *s
 	push_text(state, "help", a->help);
 	push_where(state, servers ? servers : argument_servers(a));
 	push_default(state, a);
+	if (a->required)
+		push_bool(state, "required", true);
 	if (a->type == IMG_INTEGER || a->type == IMG_REAL || a->type == IMG_LENGTH || a->type == IMG_SIDES)
 	{
 		push_number(state, "min", a->min);
@@ -272,6 +276,24 @@ push_operation(State *state, const ImgOperation *operation, int order)
 }
 
 static void
+push_template(State *state, const ImgTemplate *template, int order)
+{
+	static const char *const groups[] = {
+		[IMG_GROUP_BASIC] = "basic", [IMG_GROUP_SPLIT] = "split", [IMG_GROUP_COMPOSITE] = "composite"
+	};
+
+	begin_object(state, template->name);
+	push_text(state, "name", template->name);
+	push_text(state, "other_name", template->other_name);
+	push_text(state, "job_type", template->job_type);
+	push_text(state, "help", template->help);
+	push_number(state, "order", order);
+	push_text(state, "group", groups[template->group]);
+	push_arguments(state, "options", template->options, NULL);
+	end_object(state);
+}
+
+static void
 push_format(State *state, const ImgFormat *format)
 {
 	begin_object(state, format->name);
@@ -293,7 +315,13 @@ img_operations_contract(PG_FUNCTION_ARGS)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	begin_object(&state, "operations");
 	for (int i = 0; i < img_operation_count; i++)
-		push_operation(&state, img_operations[i], i + 1);
+		if (!img_operations[i]->splits)
+			push_operation(&state, img_operations[i], i + 1);
+	end_object(&state);
+
+	begin_object(&state, "templates");
+	for (int i = 0; i < img_template_count; i++)
+		push_template(&state, img_templates[i], i + 1);
 	end_object(&state);
 
 	begin_object(&state, "output");

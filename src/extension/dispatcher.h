@@ -19,6 +19,7 @@
 #define IMGAPI_DISPATCHER_H
 
 #include "extension/answer.h"
+#include "extension/compile.h"
 #include "extension/executor_process.h"
 #include "extension/shared.h"
 #include "extension/source_row.h"
@@ -56,14 +57,17 @@ typedef struct ImgJob
 	pg_uuid_t	id;
 	int16		attempt;
 	Oid			owner;
-	ImgPlan		plan;
+	ImgCompiled request;		/* what is to be done */
+	char	   *operation_id;	/* NULL: an edit */
+	char	   *name;			/* of the source, for names of results; NULL: none */
 	ImgRowSource row;			/* row.table InvalidOid: the input is an object */
 	ImgRowImage image;			/* the source as it was read */
-	size_t		input_bytes;
+	size_t		input_bytes;	/* of the source */
+	size_t		other_bytes;	/* of the picture that comes along, behind it */
 	void	   *inline_input;	/* until it is sent, where it is small */
 	bool		sent;			/* false in a queue: waits for the commit */
 	int			slot;			/* memfd of the executor that has it */
-	uint64		request;		/* id on the wire */
+	uint64		wire_id;		/* of the request to the executor */
 	ImgEnd		end;
 	ImgAnswer	answer;
 	ImgFailure	failure;
@@ -123,7 +127,7 @@ extern long img_stations_tend(void);	/* deadlines and restarts; ms until the nex
 extern long img_stations_end_cancelled(void);
 extern ImgStation *img_station_for(size_t bytes);	/* NULL: none has room */
 extern int	img_station_room(void); /* jobs that could be sent now, about */
-extern void img_station_put(ImgStation *station, ImgJob *job, const void *input);
+extern void img_station_put(ImgStation *station, ImgJob *job, const ImgInput *input);
 extern void img_stations_send(void);	/* what has been put */
 extern void img_stations_take_back(void);	/* puts it back to the claimed */
 extern void img_job_end(ImgJob *job, ImgEnd end);

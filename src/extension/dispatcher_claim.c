@@ -16,6 +16,7 @@
 #include "extension/compile.h"
 #include "extension/dispatcher.h"
 #include "extension/home.h"
+#include "extension/named_picture.h"
 #include "extension/settings.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -53,19 +54,6 @@ text_column(HeapTuple row, TupleDesc desc, int column)
 	Datum		value = SPI_getbinval(row, desc, column, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
-}
-
-/* A member of the request; NULL: not there. */
-static Jsonb *
-request_member(Jsonb *request, const char *key)
-{
-	JsonbValue	found;
-
-	if (!JB_ROOT_IS_OBJECT(request) ||
-		getKeyJsonValueFromContainer(&request->root, key, strlen(key), &found) == NULL ||
-		found.type == jbvNull)
-		return NULL;
-	return JsonbValueToJsonb(&found);
 }
 
 /* The job of a claimed row, in a memory context of its own. */
@@ -128,34 +116,95 @@ img_guarded(ImgJob *job, const char *stage, void (*step) (ImgJob *job, void *arg
 	return good;
 }
 
+/* What a request says, compiled. */
+typedef struct Request
+{
+	Jsonb	   *json;			/* as it is in img_job.request */
+	ImgCompiled compiled;
+	char	   *operation_id;
+	char	   *name;
+} Request;
+
+/* A text of the request; NULL: not there. */
+static char *
+request_text(Jsonb *json, const char *key)
+{
+	JsonbValue	found;
+
+	if (!JB_ROOT_IS_OBJECT(json) ||
+		getKeyJsonValueFromContainer(&json->root, key, strlen(key), &found) == NULL ||
+		found.type != jbvString)
+		return NULL;
+	return pnstrdup(found.val.string.val, found.val.string.len);
+}
+
 static void
 compile_step(ImgJob *job, void *arg)
 {
-	Jsonb	   *request = arg;
+	Request    *request = arg;
 
-	job->plan = *img_compile_cached(request_member(request, "operations"),
-									request_member(request, "output"), NULL);
+	img_compile_request(request->json, NULL, &request->compiled);
+	request->operation_id = request_text(request->json, "operation_id");
+	request->name = request_text(request->json, "name");
 }
 
-/* The plan of a request; most jobs have the same one as the job before. */
-static bool
-plan_job(ImgJob *job, Jsonb *request)
+static char *
+copy_text(const char *text)
 {
-	static Jsonb *last = NULL;
-	static ImgPlan last_plan;
+	return text ? pstrdup(text) : NULL;
+}
 
-	if (last != NULL && VARSIZE(last) == VARSIZE(request) && memcmp(last, request, VARSIZE(request)) == 0)
-	{
-		job->plan = last_plan;
+static void
+copy_request(Request *to, const Request *from)
+{
+	to->compiled = from->compiled;
+	to->compiled.other = copy_text(from->compiled.other);
+	to->operation_id = copy_text(from->operation_id);
+	to->name = copy_text(from->name);
+}
+
+/* The last request, compiled: most jobs have the same one as the job before.
+ * False: the job has failed. */
+static bool
+find_request(ImgJob *job, Jsonb *json, Request **found)
+{
+	static MemoryContext context = NULL;
+	static Request last;
+	Request		request = {.json = json};
+	MemoryContext before;
+
+	*found = &last;
+	if (last.json != NULL && VARSIZE(last.json) == VARSIZE(json) && memcmp(last.json, json, VARSIZE(json)) == 0)
 		return true;
-	}
-	if (!img_guarded(job, "read", compile_step, request))
+	if (!img_guarded(job, "read", compile_step, &request))
 		return false;
-	if (last != NULL)
-		pfree(last);
-	last = MemoryContextAlloc(TopMemoryContext, VARSIZE(request));
-	memcpy(last, request, VARSIZE(request));
-	last_plan = job->plan;
+	if (context == NULL)
+		context = AllocSetContextCreate(TopMemoryContext, "imgapi last request", ALLOCSET_SMALL_SIZES);
+	last.json = NULL;
+	MemoryContextReset(context);
+	before = MemoryContextSwitchTo(context);
+	copy_request(&last, &request);
+	last.json = palloc(VARSIZE(json));
+	memcpy(last.json, json, VARSIZE(json));
+	MemoryContextSwitchTo(before);
+	return true;
+}
+
+static bool
+plan_job(ImgJob *job, Jsonb *json)
+{
+	Request    *request;
+	Request		copy;
+	MemoryContext before;
+
+	if (!find_request(job, json, &request))
+		return false;
+	before = MemoryContextSwitchTo(job->context);
+	copy_request(&copy, request);
+	job->request = copy.compiled;
+	job->operation_id = copy.operation_id;
+	job->name = copy.name;
+	MemoryContextSwitchTo(before);
 	return true;
 }
 
@@ -219,6 +268,7 @@ img_publish_next_due(void)
 typedef struct Fetched
 {
 	Datum		picture;
+	bytea	   *other;			/* what comes along; NULL: nothing */
 	bool		found;
 	bool		locked;			/* the table is */
 } Fetched;
@@ -248,6 +298,17 @@ fetch_row(ImgJob *job, Fetched *fetched)
 	fetched->locked = state == IMG_ROW_LOCKED;
 }
 
+/* As the owner of the job, who has to be able to see it. */
+static void
+fetch_other(ImgJob *job, Fetched *fetched)
+{
+	ImgIdentity before;
+
+	img_become(job->owner, true, &before);
+	fetched->other = img_named_picture(job->request.other);
+	img_resume(&before);
+}
+
 static void
 fetch_step(ImgJob *job, void *arg)
 {
@@ -265,18 +326,28 @@ fetch_step(ImgJob *job, void *arg)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("the picture is empty")));
 	fetched->picture = PointerGetDatum(PG_DETOAST_DATUM_PACKED(fetched->picture));
+	if (job->request.other != NULL)
+		fetch_other(job, fetched);
 }
 
-/* Fetches the picture of a job; NULL: the job has ended. */
-static bytea *
-fetch(ImgJob *job)
+/* Fetches the picture of a job; false: the job has ended. */
+static bool
+fetch(ImgJob *job, ImgInput *input)
 {
 	Fetched		fetched = {0};
 
 	if (!img_guarded(job, "fetch", fetch_step, &fetched))
-		return NULL;
+		return false;
 	if (fetched.found)
-		return DatumGetByteaPP(fetched.picture);
+	{
+		*input = (ImgInput) {VARDATA_ANY(DatumGetPointer(fetched.picture)), job->input_bytes};
+		if (fetched.other != NULL)
+		{
+			input->other = VARDATA_ANY(fetched.other);
+			input->other_length = VARSIZE_ANY_EXHDR(fetched.other);
+		}
+		return true;
+	}
 	if (fetched.locked)
 		img_job_end(job, IMG_END_POSTPONED);
 	else if (OidIsValid(job->row.table))
@@ -287,7 +358,7 @@ fetch(ImgJob *job)
 	}
 	else
 		img_job_fail(job, ERRCODE_NO_DATA, "fetch", false, "the picture has been purged", NULL);
-	return NULL;
+	return false;
 }
 
 /* Fetches pictures for executors with room. */
@@ -300,20 +371,19 @@ feed(void)
 	{
 		ImgStation *station = img_station_for(0);
 		ImgJob	   *job;
-		bytea	   *input;
+		ImgInput	input;
 
 		if (station == NULL)
 			break;
 		job = dlist_head_element(ImgJob, node, &img_dispatcher.claimed);
 		dlist_delete(&job->node);
 		img_dispatcher.nclaimed--;
-		input = fetch(job);
-		if (input == NULL)
+		if (!fetch(job, &input))
 			continue;
-		img_station_put(station, job, VARDATA_ANY(input));
+		img_station_put(station, job, &input);
 		fed = true;
 		/* The copy is in SPI's memory until the transaction ends. */
-		if (job->input_bytes > 256 * 1024)
+		if (img_input_length(&input) > 256 * 1024)
 			break;
 	}
 	return fed;

@@ -93,7 +93,7 @@ shift(ImgStation *station)
 	ImgJob	   *job = station->queue[0];
 
 	memmove(&station->queue[0], &station->queue[1], (--station->queued) * sizeof(ImgJob *));
-	station->queued_bytes -= job->input_bytes;
+	station->queued_bytes -= job->input_bytes + job->other_bytes;
 	station->busy_slots &= ~(1u << job->slot);
 	station->head_since = GetCurrentTimestamp();
 	img_dispatcher.nsent--;
@@ -172,10 +172,11 @@ take_answer_of(ImgStation *station, ImgJob *job)
 {
 	const ImgReply *reply = &job->answer.reply;
 
-	img_trim_memfd(station->executor.memfd[job->slot], Max(job->input_bytes, reply->output_length));
+	img_trim_memfd(station->executor.memfd[job->slot],
+				   Max(job->input_bytes + job->other_bytes, reply->output_length));
 	(void) shift(station);
 	img_dispatcher.job_ms += (reply->microseconds / 1000.0 - img_dispatcher.job_ms) / 8;
-	if (reply->outcome == IMG_DONE && job->answer.output != NULL)
+	if (reply->outcome == IMG_DONE && job->answer.outputs > 0)
 		img_job_end(job, IMG_END_DONE);
 	else
 		img_job_fail(job, img_outcome_sqlstate(reply->outcome), img_stage_name(reply->stage),
@@ -210,7 +211,7 @@ receive(ImgStation *station, bool *more)
 		return false;
 	job = station->queue[0];
 	before = MemoryContextSwitchTo(job->context);
-	proper = img_read_answer(packet, got, job->request, station->executor.memfd[job->slot], &job->answer);
+	proper = img_read_answer(packet, got, job->wire_id, station->executor.memfd[job->slot], &job->answer);
 	if (proper)
 		take_answer_of(station, job);
 	MemoryContextSwitchTo(before);
@@ -349,21 +350,32 @@ img_station_room(void)
 	return room;
 }
 
+/* Small inputs are kept until they are sent. */
+static void
+keep_inline(ImgJob *job, const ImgInput *input)
+{
+	char	   *copy = MemoryContextAlloc(job->context, img_input_length(input));
+
+	memcpy(copy, input->data, input->length);
+	if (input->other_length > 0)
+		memcpy(copy + input->length, input->other, input->other_length);
+	job->inline_input = copy;
+}
+
 /* Gives a job and its picture a place in the queue of an executor. */
 void
-img_station_put(ImgStation *station, ImgJob *job, const void *input)
+img_station_put(ImgStation *station, ImgJob *job, const ImgInput *input)
 {
 	job->slot = ffs(~station->busy_slots) - 1;
-	if (job->input_bytes > IMG_INLINE_INPUT)
-		img_executor_put(&station->executor, job->slot, input, job->input_bytes);
+	job->input_bytes = input->length;
+	job->other_bytes = input->other_length;
+	if (img_input_length(input) > IMG_INLINE_INPUT)
+		img_memfd_put(station->executor.memfd[job->slot], input);
 	else
-	{
-		job->inline_input = MemoryContextAlloc(job->context, job->input_bytes);
-		memcpy(job->inline_input, input, job->input_bytes);
-	}
+		keep_inline(job, input);
 	job->sent = false;
 	station->queue[station->queued++] = job;
-	station->queued_bytes += job->input_bytes;
+	station->queued_bytes += img_input_length(input);
 	station->busy_slots |= 1u << job->slot;
 	img_dispatcher.nsent++;
 }
@@ -374,7 +386,7 @@ take_back_last(ImgStation *station)
 {
 	ImgJob	   *job = station->queue[--station->queued];
 
-	station->queued_bytes -= job->input_bytes;
+	station->queued_bytes -= job->input_bytes + job->other_bytes;
 	station->busy_slots &= ~(1u << job->slot);
 	img_dispatcher.nsent--;
 	dlist_push_head(&img_dispatcher.claimed, &job->node);
@@ -396,9 +408,12 @@ img_stations_take_back(void)
 static bool
 send_job(ImgStation *station, ImgJob *job, const ImgLimits *limits)
 {
-	job->request = ++img_dispatcher.requests;
-	if (!img_executor_send(&station->executor, job->slot, IMG_EDIT, job->request, limits,
-						   &job->plan, job->inline_input, job->input_bytes))
+	char	   *data = job->inline_input;
+	ImgInput	input = {data, job->input_bytes, data ? data + job->input_bytes : NULL, job->other_bytes};
+
+	job->wire_id = ++img_dispatcher.requests;
+	if (!img_executor_send(&station->executor, job->slot, IMG_EDIT, job->wire_id, limits,
+						   &job->request.plan, &input))
 		return false;
 	job->sent = true;
 	if (job->inline_input != NULL)

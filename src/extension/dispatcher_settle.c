@@ -22,6 +22,7 @@
 #include "extension/dispatcher.h"
 #include "extension/home.h"
 #include "extension/imgapi.h"
+#include "extension/operation.h"
 #include "extension/settings.h"
 #include "funcapi.h"
 #include "utils/array.h"
@@ -71,7 +72,7 @@ typedef struct Batch
 	ImgJob	   *job[BATCH];
 	bool		settled[BATCH];
 	bool		held[BATCH];
-	char	   *path[BATCH];	/* of the output; NULL: it is in the row */
+	bool		in_row[BATCH];	/* the output is written to the row */
 	int			count;
 } Batch;
 
@@ -192,14 +193,23 @@ img_find_gone(ImgJob **jobs, int count, bool *gone)
 	batch.count = 0;
 }
 
+/* img_object.path of an output: the job's id, and which of several. */
 static char *
-output_path(ImgJob *job)
+output_path(ImgJob *job, int ordinal)
 {
-	const ImgFacts *output = &job->answer.reply.output;
 	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->id)));
-	const char *extensions = output->format < img_format_count ? img_formats[output->format]->extensions : "bin";
 
-	return psprintf("%s.%.*s", id, (int) strcspn(extensions, " "), extensions);
+	return img_output_name(id, NULL, ordinal, job->answer.outputs, &job->answer.output[ordinal].facts);
+}
+
+/* img_object.name: what a download is called. */
+static char *
+output_name(ImgJob *job, int ordinal)
+{
+	if (job->operation_id == NULL && job->name == NULL)
+		return output_path(job, ordinal);
+	return img_output_name(job->name ? job->name : DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->id))),
+						   job->operation_id, ordinal, job->answer.outputs, &job->answer.output[ordinal].facts);
 }
 
 /* What goes to the target column, and whether that is the picture itself. */
@@ -212,10 +222,10 @@ target_value(ImgJob *job, int i)
 			return UUIDPGetDatum(&job->id);
 		case TEXTOID:
 		case VARCHAROID:
-			return CStringGetTextDatum(psprintf("storage://database/%s", batch.path[i]));
+			return CStringGetTextDatum(psprintf("storage://database/%s", output_path(job, 0)));
 		default:
-			batch.path[i] = NULL;
-			return PointerGetDatum(job->answer.output);
+			batch.in_row[i] = true;
+			return PointerGetDatum(job->answer.output->data);
 	}
 }
 
@@ -284,15 +294,16 @@ write_target(int i)
 	img_job_end(job, IMG_END_CANCELLED);
 }
 
+/* One output of a job, as img_finish() takes it. */
 static Datum
-outcome_of(int i, TupleDesc desc)
+outcome_of(int i, int ordinal, TupleDesc desc)
 {
 	ImgJob	   *job = batch.job[i];
 	const ImgReply *reply = &job->answer.reply;
+	const ImgOutput *output = &job->answer.output[ordinal];
 	const char *warning = img_warning_text(reply->warnings);
-	size_t		bytes = VARSIZE(job->answer.output) - VARHDRSZ;
-	Datum		values[9];
-	bool		nulls[9] = {false};
+	Datum		values[11];
+	bool		nulls[11] = {false};
 
 	values[0] = UUIDPGetDatum(&job->id);
 	values[1] = Int16GetDatum(job->attempt);
@@ -301,28 +312,44 @@ outcome_of(int i, TupleDesc desc)
 	nulls[3] = warning == NULL;
 	values[3] = warning ? CStringGetTextDatum(warning) : (Datum) 0;
 	values[4] = img_facts_datum(&reply->source, job->input_bytes);
-	values[5] = img_facts_datum(&reply->output, bytes);
-	values[6] = CStringGetTextDatum(batch.path[i] ? "database" : "row");
-	values[7] = CStringGetTextDatum(batch.path[i] ? batch.path[i] :
-									psprintf("%s/%s", job->row.key, job->row.target_column));
+	values[5] = Int32GetDatum(ordinal);
+	values[6] = CStringGetTextDatum(output_name(job, ordinal));
+	values[7] = img_facts_datum(&output->facts, VARSIZE(output->data) - VARHDRSZ);
+	values[8] = CStringGetTextDatum(batch.in_row[i] ? "row" : "database");
+	values[9] = CStringGetTextDatum(batch.in_row[i] ? psprintf("%s/%s", job->row.key, job->row.target_column) :
+									output_path(job, ordinal));
 	/* also where it is in the row: its hash tells later whether it still is */
-	values[8] = PointerGetDatum(job->answer.output);
+	values[10] = PointerGetDatum(output->data);
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+}
+
+/* The outputs of all jobs of the batch that went well; how many. */
+static int
+collect_outcomes(Oid type, Datum **outcomes)
+{
+	TupleDesc	desc = lookup_rowtype_tupdesc(type, -1);
+	int			most = 0;
+	int			n = 0;
+
+	for (int i = 0; i < batch.count; i++)
+		most += batch.job[i]->answer.outputs;
+	*outcomes = palloc(most * sizeof(Datum));
+	for (int i = 0; i < batch.count; i++)
+		if (batch.held[i] && batch.job[i]->end == IMG_END_DONE)
+			for (int j = 0; j < batch.job[i]->answer.outputs; j++)
+				(*outcomes)[n++] = outcome_of(i, j, desc);
+	ReleaseTupleDesc(desc);
+	return n;
 }
 
 static void
 finish_done(void)
 {
 	Oid			type = img_type("img_outcome");
-	TupleDesc	desc = lookup_rowtype_tupdesc(type, -1);
-	Datum		outcomes[BATCH];
+	Datum	   *outcomes;
 	Datum		values[2] = {CStringGetTextDatum(img_dispatcher.name)};
-	int			n = 0;
+	int			n = collect_outcomes(type, &outcomes);
 
-	for (int i = 0; i < batch.count; i++)
-		if (batch.held[i] && batch.job[i]->end == IMG_END_DONE)
-			outcomes[n++] = outcome_of(i, desc);
-	ReleaseTupleDesc(desc);
 	if (n == 0)
 		return;
 	values[1] = PointerGetDatum(construct_array(outcomes, n, type, -1, false, TYPALIGN_DOUBLE));
@@ -393,7 +420,6 @@ settle_batch(void)
 
 		if (!batch.held[i] || job->end != IMG_END_DONE)
 			continue;
-		batch.path[i] = output_path(job);
 		if (job->row.target_column != NULL)
 			write_target(i);
 	}

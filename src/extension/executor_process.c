@@ -197,29 +197,42 @@ img_executor_end(ImgExecutor *executor)
 	return how;
 }
 
+void
+img_request_parts(ImgRequest *request, ImgPart *parts, ImgRequestType type, uint64 id,
+				  const ImgLimits *limits, const ImgPlan *plan, const ImgInput *input)
+{
+	size_t		length = img_input_length(input);
+	bool		is_inline = length > 0 && length <= IMG_INLINE_INPUT;
+
+	*request = (ImgRequest) {
+		.magic = IMG_WIRE_MAGIC, .version = IMG_WIRE_VERSION, .type = type, .id = id,
+		.limits = *limits, .input_length = length, .other_length = input->other_length,
+		.plan_length = plan ? img_plan_size(plan) : 0,
+		.place = length == 0 ? IMG_NOWHERE : is_inline ? IMG_INLINE : IMG_MEMFD
+	};
+	parts[0] = (ImgPart) {request, sizeof(*request)};
+	parts[1] = (ImgPart) {plan, request->plan_length};
+	parts[2] = (ImgPart) {input->data, is_inline ? input->length : 0};
+	parts[3] = (ImgPart) {input->other, is_inline ? input->other_length : 0};
+}
+
 bool
 img_executor_send(ImgExecutor *executor, int slot, ImgRequestType type, uint64 id,
-				  const ImgLimits *limits, const ImgPlan *plan, const void *input, size_t length)
+				  const ImgLimits *limits, const ImgPlan *plan, const ImgInput *input)
 {
-	ImgRequest	request = {
-		.magic = IMG_WIRE_MAGIC, .version = IMG_WIRE_VERSION, .type = type, .id = id,
-		.limits = *limits, .slot = slot, .input_length = length,
-		.plan_length = plan ? img_plan_size(plan) : 0,
-		.place = length == 0 ? IMG_NOWHERE : length <= IMG_INLINE_INPUT ? IMG_INLINE : IMG_MEMFD
-	};
-	ImgPart		parts[] = {
-		{&request, sizeof(request)},
-		{plan, request.plan_length},
-		{input, request.place == IMG_INLINE ? length : 0}
-	};
+	ImgRequest	request;
+	ImgPart		parts[IMG_REQUEST_PARTS];
 
-	return img_send(executor->socket, parts, 3, NULL, 0, MSG_DONTWAIT) == 0;
+	img_request_parts(&request, parts, type, id, limits, plan, input);
+	request.slot = slot;
+	return img_send(executor->socket, parts, IMG_REQUEST_PARTS, NULL, 0, MSG_DONTWAIT) == 0;
 }
 
 void
-img_executor_put(ImgExecutor *executor, int slot, const void *input, size_t length)
+img_memfd_put(int memfd, const ImgInput *input)
 {
-	if (img_write_all(executor->memfd[slot], input, length) != 0)
+	if (img_write_all(memfd, input->data, input->length, 0) != 0 ||
+		img_write_all(memfd, input->other, input->other_length, input->length) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not write to a memory file: %m")));
 }

@@ -20,6 +20,21 @@ typedef struct ImgExecutor
 	bool		ready;			/* has said so */
 } ImgExecutor;
 
+/* What an executor works on: a picture, and the one that comes along. */
+typedef struct ImgInput
+{
+	const void *data;
+	size_t		length;
+	const void *other;
+	size_t		other_length;	/* 0: none */
+} ImgInput;
+
+static inline size_t
+img_input_length(const ImgInput *input)
+{
+	return input->length + input->other_length;
+}
+
 /*
  * Starts an executor of our own, not waiting until it is ready: its first
  * message will be a reply with id 0 whose text is the state of its sandbox.
@@ -37,16 +52,20 @@ extern const char *img_executor_end(ImgExecutor *executor);
 
 /*
  * Sends a request with its input.  An input of more than IMG_INLINE_INPUT has
- * to lie in the slot's memfd already (img_executor_put); the slot belongs to
+ * to lie in the slot's memfd already (img_memfd_put); the slot belongs to
  * the executor from here to its answer.  False: the socket would block or the
  * executor is gone (errno).
  */
 extern bool img_executor_send(ImgExecutor *executor, int slot, ImgRequestType type, uint64 id,
-							  const ImgLimits *limits, const ImgPlan *plan,
-							  const void *input, size_t length);
+							  const ImgLimits *limits, const ImgPlan *plan, const ImgInput *input);
 
-/* Writes an input to a slot's memfd; error 58000. */
-extern void img_executor_put(ImgExecutor *executor, int slot, const void *input, size_t length);
+/* The message of a request, in at most IMG_REQUEST_PARTS parts. */
+#define IMG_REQUEST_PARTS	4
+extern void img_request_parts(ImgRequest *request, ImgPart *parts, ImgRequestType type, uint64 id,
+							  const ImgLimits *limits, const ImgPlan *plan, const ImgInput *input);
+
+/* Writes an input to a memfd; error 58000. */
+extern void img_memfd_put(int memfd, const ImgInput *input);
 
 /* Gives memory of a slot back that a large picture has taken. */
 extern void img_trim_memfd(int memfd, size_t used);

@@ -1,6 +1,7 @@
 /*
  * immediate.c
- *	  img_info(), img_edit(), img_formats(): no job, the answer right now.
+ *	  img_info(), img_edit(), img_apply(), img_formats(): no job, the answer
+ *	  right now.
  *
  * Runs in client backends; the pixel work happens in an executor.
  */
@@ -10,7 +11,10 @@
 #include "extension/compile.h"
 #include "extension/home.h"
 #include "extension/immediate_client.h"
+#include "extension/named_picture.h"
+#include "extension/operation.h"
 #include "extension/settings.h"
+#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -19,6 +23,7 @@
 
 PG_FUNCTION_INFO_V1(img_info);
 PG_FUNCTION_INFO_V1(img_edit);
+PG_FUNCTION_INFO_V1(img_apply);
 PG_FUNCTION_INFO_V1(img_formats_list);
 
 static bytea *
@@ -36,6 +41,49 @@ picture_argument(FunctionCallInfo fcinfo, int position)
 	return picture;
 }
 
+/* Has an executor do it; raises what went wrong. */
+static void
+ask(ImgRequestType type, const ImgPlan *plan, bytea *picture, bytea *other, ImgAnswer *answer)
+{
+	ImgInput	input = {0};
+
+	if (picture != NULL)
+	{
+		input.data = VARDATA_ANY(picture);
+		input.length = VARSIZE_ANY_EXHDR(picture);
+	}
+	if (other != NULL)
+	{
+		input.other = VARDATA_ANY(other);
+		input.other_length = VARSIZE_ANY_EXHDR(other);
+	}
+	img_ask_executor(type, plan, &input, answer);
+	img_report_answer(answer);
+}
+
+/* Runs a compiled request on a picture. */
+static void
+edit(const ImgCompiled *request, bytea *picture, ImgAnswer *answer)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ImgPlan		plan = request->plan;	/* the cache may drop it meanwhile */
+
+	if (request->other == NULL)
+		ask(IMG_EDIT, &plan, picture, NULL, answer);
+	else
+	{
+		bytea	   *other;
+
+		SPI_connect();
+		other = img_named_picture(request->other);
+		MemoryContextSwitchTo(caller);
+		ask(IMG_EDIT, &plan, picture, other, answer);
+		SPI_finish();
+	}
+	if (answer->outputs == 0)
+		elog(ERROR, "the image executor gave no result");
+}
+
 Datum
 img_info(PG_FUNCTION_ARGS)
 {
@@ -43,8 +91,7 @@ img_info(PG_FUNCTION_ARGS)
 	ImgAnswer	answer;
 
 	img_home_of_function(fcinfo->flinfo->fn_oid);
-	img_ask_executor(IMG_INFO, NULL, VARDATA_ANY(picture), VARSIZE_ANY_EXHDR(picture), &answer);
-	img_report_answer(&answer);
+	ask(IMG_INFO, NULL, picture, NULL, &answer);
 	return img_facts_datum(&answer.reply.source, VARSIZE_ANY_EXHDR(picture));
 }
 
@@ -53,16 +100,43 @@ img_edit(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *operations = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
 	Jsonb	   *output = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
-	const ImgPlan *plan = img_compile_cached(operations, output, NULL);
-	bytea	   *picture;
+	const ImgCompiled *request = img_compile_cached(operations, output, NULL);
 	ImgAnswer	answer;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	picture = picture_argument(fcinfo, 0);
-	img_ask_executor(IMG_EDIT, plan, VARDATA_ANY(picture), VARSIZE_ANY_EXHDR(picture), &answer);
-	img_report_answer(&answer);
-	PG_RETURN_BYTEA_P(answer.output);
+	img_home_of_function(fcinfo->flinfo->fn_oid);
+	edit(request, picture_argument(fcinfo, 0), &answer);
+	PG_RETURN_BYTEA_P(answer.output->data);
+}
+
+Datum
+img_apply(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
+	char	   *operation_id;
+	ImgCompiled request;
+	ImgAnswer	answer;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return (Datum) 0;
+	operation_id = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	img_compile_steps(img_operation_data(home, operation_id, GetUserId()), NULL, &request);
+	edit(&request, picture_argument(fcinfo, 0), &answer);
+	for (int i = 0; i < answer.outputs; i++)
+	{
+		Datum		values[] = {
+			Int32GetDatum(i),
+			CStringGetTextDatum(img_output_name("image", operation_id, i, answer.outputs, &answer.output[i].facts)),
+			PointerGetDatum(answer.output[i].data)
+		};
+		bool		nulls[lengthof(values)] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }
 
 /* "jpg jpeg jpe" as a text array. */
@@ -91,11 +165,10 @@ img_formats_list(PG_FUNCTION_ARGS)
 	ImgAnswer	answer;
 	uint32_t	allowed = img_allowed_formats();
 
-	img_ask_executor(IMG_FORMATS, NULL, NULL, 0, &answer);
-	img_report_answer(&answer);
-	if (answer.output == NULL || VARSIZE(answer.output) - VARHDRSZ < img_format_count * sizeof(ImgFormatAbility))
+	ask(IMG_FORMATS, NULL, NULL, NULL, &answer);
+	if (answer.outputs == 0 || VARSIZE(answer.output->data) - VARHDRSZ < img_format_count * sizeof(ImgFormatAbility))
 		elog(ERROR, "the image executor knows other formats than this library");
-	ability = (const ImgFormatAbility *) VARDATA(answer.output);
+	ability = (const ImgFormatAbility *) VARDATA(answer.output->data);
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < img_format_count; i++)

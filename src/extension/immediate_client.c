@@ -191,28 +191,19 @@ executor_died(const char *how)
  */
 static bool
 ask_pool(int sock, ImgRequestType type, const ImgPlan *plan, const ImgLimits *limits,
-		 const void *input, size_t length, ImgAnswer *answer)
+		 const ImgInput *input, ImgAnswer *answer)
 {
-	ImgRequest	request = {
-		.magic = IMG_WIRE_MAGIC, .version = IMG_WIRE_VERSION, .type = type, .id = ++requests,
-		.limits = *limits, .input_length = length,
-		.plan_length = plan ? img_plan_size(plan) : 0,
-		.place = length == 0 ? IMG_NOWHERE : length <= IMG_INLINE_INPUT ? IMG_INLINE : IMG_MEMFD
-	};
-	ImgPart		parts[] = {
-		{&request, sizeof(request)},
-		{plan, request.plan_length},
-		{input, request.place == IMG_INLINE ? length : 0}
-	};
+	ImgRequest	request;
+	ImgPart		parts[IMG_REQUEST_PARTS];
 	char	   *packet;
 	size_t		size;
 
+	img_request_parts(&request, parts, type, ++requests, limits, plan, input);
 	if (memfd < 0)
 		memfd = img_new_memfd();
-	if (request.place == IMG_MEMFD && img_write_all(memfd, input, length) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not write to a memory file: %m")));
-	if (img_send(sock, parts, 3, &memfd, 1, MSG_DONTWAIT) != 0)
+	if (request.place == IMG_MEMFD)
+		img_memfd_put(memfd, input);
+	if (img_send(sock, parts, IMG_REQUEST_PARTS, &memfd, 1, MSG_DONTWAIT) != 0)
 	{
 		if (errno == EPIPE || errno == ECONNRESET)
 			return false;
@@ -223,13 +214,13 @@ ask_pool(int sock, ImgRequestType type, const ImgPlan *plan, const ImgLimits *li
 	if (packet == NULL || !img_read_answer(packet, size, request.id, memfd, answer))
 		executor_died(NULL);
 	pfree(packet);
-	img_trim_memfd(memfd, Max(length, answer->reply.output_length));
+	img_trim_memfd(memfd, Max(img_input_length(input), answer->reply.output_length));
 	return true;
 }
 
 static void
 ask_own(ImgRequestType type, const ImgPlan *plan, const ImgLimits *limits,
-		const void *input, size_t length, ImgAnswer *answer)
+		const ImgInput *input, ImgAnswer *answer)
 {
 	char	   *packet;
 	size_t		size;
@@ -243,20 +234,20 @@ ask_own(ImgRequestType type, const ImgPlan *plan, const ImgLimits *limits,
 		pfree(packet);
 		own.ready = true;
 	}
-	if (length > IMG_INLINE_INPUT)
-		img_executor_put(&own, 0, input, length);
-	if (!img_executor_send(&own, 0, type, ++requests, limits, plan, input, length))
+	if (img_input_length(input) > IMG_INLINE_INPUT)
+		img_memfd_put(own.memfd[0], input);
+	if (!img_executor_send(&own, 0, type, ++requests, limits, plan, input))
 		executor_died(img_executor_end(&own));
 	packet = receive_answer(own.socket, deadline_for(limits, false), &size);
 	if (packet == NULL || !img_read_answer(packet, size, requests, own.memfd[0], answer))
 		executor_died(img_executor_end(&own));
 	pfree(packet);
-	img_trim_memfd(own.memfd[0], Max(length, answer->reply.output_length));
+	img_trim_memfd(own.memfd[0], Max(img_input_length(input), answer->reply.output_length));
 }
 
 void
 img_ask_executor(ImgRequestType type, const ImgPlan *plan,
-				 const void *input, size_t length, ImgAnswer *answer)
+				 const ImgInput *input, ImgAnswer *answer)
 {
 	ImgLimits	limits = img_limits();
 	volatile int sock = connect_to_pool();
@@ -264,7 +255,7 @@ img_ask_executor(ImgRequestType type, const ImgPlan *plan,
 
 	PG_TRY();
 	{
-		while (sock >= 0 && !ask_pool(sock, type, plan, &limits, input, length, answer))
+		while (sock >= 0 && !ask_pool(sock, type, plan, &limits, input, answer))
 		{
 			close(sock);
 			sock = -1;
@@ -272,7 +263,7 @@ img_ask_executor(ImgRequestType type, const ImgPlan *plan,
 			sock = connect_to_pool();
 		}
 		if (sock < 0)
-			ask_own(type, plan, &limits, input, length, answer);
+			ask_own(type, plan, &limits, input, answer);
 		done = true;
 	}
 	PG_FINALLY();

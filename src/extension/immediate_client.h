@@ -6,6 +6,7 @@
 #define IMGAPI_IMMEDIATE_CLIENT_H
 
 #include "extension/answer.h"
+#include "extension/executor_process.h"
 
 /*
  * Has an executor of the pool do it, or, where there is no pool, one that
@@ -13,6 +14,6 @@
  * dies; what the executor itself reports is in the answer.
  */
 extern void img_ask_executor(ImgRequestType type, const ImgPlan *plan,
-							 const void *input, size_t length, ImgAnswer *answer);
+							 const ImgInput *input, ImgAnswer *answer);
 
 #endif							/* IMGAPI_IMMEDIATE_CLIENT_H */

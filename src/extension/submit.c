@@ -1,6 +1,7 @@
 /*
  * submit.c
- *	  img_submit(), img_cancel(), img_retry(): the calls that write to the queue.
+ *	  img_submit(), img_submit_operation(), img_cancel(), img_retry(): the calls
+ *	  that write to the queue.
  *
  * Runs in client backends.  The request is validated with the caller's rights;
  * the rows are written as the extension's owner, because users have no rights
@@ -14,6 +15,7 @@
 #include "extension/compile.h"
 #include "extension/home.h"
 #include "extension/imgapi.h"
+#include "extension/operation.h"
 #include "extension/queue.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
@@ -24,19 +26,42 @@
 
 PG_FUNCTION_INFO_V1(img_submit);
 PG_FUNCTION_INFO_V1(img_submit_text);
+PG_FUNCTION_INFO_V1(img_submit_operation);
+PG_FUNCTION_INFO_V1(img_submit_operation_text);
 PG_FUNCTION_INFO_V1(img_cancel);
 PG_FUNCTION_INFO_V1(img_retry);
 PG_FUNCTION_INFO_V1(img_start_worker);
 
-/* Positions of the arguments of img_submit(). */
+/* Positions of the arguments of img_submit(); from SERVER on
+ * img_submit_operation() has the same, counted from OPERATION_SERVER. */
 enum
 {
 	INPUT, OPERATIONS, OUTPUT, SERVER, PRIORITY, RUN_AFTER, MAX_ATTEMPTS, CALLBACK_URL, JOB_KEY
 };
+enum
+{
+	OPERATION_ID = 1, OPERATION_SERVER
+};
+
+/* What is asked for, whichever function was called. */
+typedef struct Submission
+{
+	const char *function;
+	const char *kind;			/* img_job_kind */
+	Jsonb	   *request;
+	int			first;			/* position of server among the arguments */
+} Submission;
+#define ARGUMENT(submission, which) ((submission)->first + (which) - SERVER)
 
 static ImgStatement insert_job = {
 	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request) "
 	"VALUES ($1, $2, $3, $4, 'edit', $5, $6, $7)",
+	7, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID}
+};
+
+static ImgStatement insert_operation_job = {
+	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request) "
+	"VALUES ($1, $2, $3, $4, 'operation', $5, $6, $7)",
 	7, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID}
 };
 
@@ -47,17 +72,9 @@ static ImgStatement insert_input = {
 };
 
 static ImgStatement insert_keyed = {
-	"SELECT $S.img_submit_keyed(ROW($1, pg_catalog.nextval('$S.img_task_id'), $2, $3, NULL, NULL, $4, 'edit', "
+	"SELECT $S.img_submit_keyed(ROW($1, pg_catalog.nextval('$S.img_task_id'), $2, $3, NULL, NULL, $4, $10::$S.img_job_kind, "
 	"$5, 0, $6, NULL, $7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, $8)::$S.img_job_live, $9)",
-	9, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, TEXTOID, JSONBOID, BYTEAOID}
-};
-
-static ImgStatement cancel_job = {
-	"SELECT $S.img_cancel_as($1, $2)", 2, {UUIDOID, REGROLEOID}
-};
-
-static ImgStatement retry_job = {
-	"SELECT $S.img_retry_as($1, $2)", 2, {UUIDOID, REGROLEOID}
+	10, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, TEXTOID, JSONBOID, BYTEAOID, TEXTOID}
 };
 
 Jsonb *
@@ -143,15 +160,17 @@ int_argument(FunctionCallInfo fcinfo, int position, const char *name, int initia
 }
 
 static void
-refuse_what_is_not_here(FunctionCallInfo fcinfo)
+refuse_what_is_not_here(FunctionCallInfo fcinfo, const Submission *submission)
 {
-	if (!PG_ARGISNULL(SERVER))
+	int			server = ARGUMENT(submission, SERVER);
+
+	if (!PG_ARGISNULL(server))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("server \"%s\" cannot be used: this version of imgapi works in the database only",
-						NameStr(*PG_GETARG_NAME(SERVER))),
+						NameStr(*PG_GETARG_NAME(server))),
 				 errhint("Leave server out.")));
-	if (!PG_ARGISNULL(CALLBACK_URL))
+	if (!PG_ARGISNULL(ARGUMENT(submission, CALLBACK_URL)))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("callback_url cannot be used: this version of imgapi calls nobody back"),
@@ -181,51 +200,46 @@ check_input(FunctionCallInfo fcinfo)
 /* Without a key: two plain inserts, because this is the path of the many. */
 static void
 insert_plain(const pg_uuid_t *id, Datum now, Datum due, Oid owner, int priority, int attempts,
-			 Jsonb *request, Datum picture)
+			 const Submission *submission, Datum picture)
 {
 	pg_uuid_t	object;
 	Datum		job_values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner),
-		Int32GetDatum(priority), Int16GetDatum(attempts), JsonbPGetDatum(request)};
+		Int32GetDatum(priority), Int16GetDatum(attempts), JsonbPGetDatum(submission->request)};
 	Datum		input_values[] = {UUIDPGetDatum(&object), UUIDPGetDatum(id), ObjectIdGetDatum(owner),
 		Int64GetDatum(VARSIZE_ANY_EXHDR(DatumGetPointer(picture))), picture, now,
 		TimestampTzGetDatum(img_expiry(DatumGetTimestampTz(now)))};
 
 	img_new_uuid(&object);
-	img_execute(&insert_job, job_values, NULL);
+	img_execute(submission->kind[0] == 'e' ? &insert_job : &insert_operation_job, job_values, NULL);
 	img_execute(&insert_input, input_values, NULL);
 }
 
-Datum
-img_submit(PG_FUNCTION_ARGS)
+/* Writes the job of a checked request; the caller's arguments say the rest. */
+static Datum
+submit(FunctionCallInfo fcinfo, const ImgHome *home, const Submission *submission)
 {
-	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
-	Jsonb	   *operations = PG_ARGISNULL(OPERATIONS) ? NULL : PG_GETARG_JSONB_P(OPERATIONS);
-	Jsonb	   *output = PG_ARGISNULL(OUTPUT) ? NULL : PG_GETARG_JSONB_P(OUTPUT);
+	int			run_after = ARGUMENT(submission, RUN_AFTER);
+	int			job_key = ARGUMENT(submission, JOB_KEY);
 	Oid			owner = GetUserId();
 	Datum		now = TimestampTzGetDatum(GetCurrentTimestamp());
-	Datum		due = PG_ARGISNULL(RUN_AFTER) ? now : PG_GETARG_DATUM(RUN_AFTER);
-	int			priority = int_argument(fcinfo, PRIORITY, "priority", 0, INT_MIN, INT_MAX);
-	int			attempts = int_argument(fcinfo, MAX_ATTEMPTS, "max_attempts", imgapi_max_attempts, 1, 100);
+	Datum		due = PG_ARGISNULL(run_after) ? now : PG_GETARG_DATUM(run_after);
+	int			priority = int_argument(fcinfo, ARGUMENT(submission, PRIORITY), "priority", 0, INT_MIN, INT_MAX);
+	int			attempts = int_argument(fcinfo, ARGUMENT(submission, MAX_ATTEMPTS), "max_attempts",
+										imgapi_max_attempts, 1, 100);
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	Datum		picture = check_input(fcinfo);
 	ImgIdentity before;
-	Jsonb	   *request;
-	Datum		picture;
 
-	img_require_writable("img_submit()");
-	refuse_what_is_not_here(fcinfo);
-	img_compile_cached(operations, output, NULL);
-	picture = check_input(fcinfo);
-	request = img_request_document(operations, output);
 	img_new_uuid(id);
-
 	SPI_connect();
 	img_become(home->owner, false, &before);
-	if (PG_ARGISNULL(JOB_KEY))
-		insert_plain(id, now, due, owner, priority, attempts, request, picture);
+	if (PG_ARGISNULL(job_key))
+		insert_plain(id, now, due, owner, priority, attempts, submission, picture);
 	else
 	{
 		Datum		values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner), Int32GetDatum(priority),
-			Int16GetDatum(attempts), PG_GETARG_DATUM(JOB_KEY), JsonbPGetDatum(request), picture};
+			Int16GetDatum(attempts), PG_GETARG_DATUM(job_key), JsonbPGetDatum(submission->request), picture,
+		CStringGetTextDatum(submission->kind)};
 		bool		isnull;
 
 		img_execute(&insert_keyed, values, NULL);
@@ -240,41 +254,75 @@ img_submit(PG_FUNCTION_ARGS)
 }
 
 Datum
-img_submit_text(PG_FUNCTION_ARGS)
+img_submit(PG_FUNCTION_ARGS)
 {
-	if (PG_ARGISNULL(INPUT))
-		return img_submit(fcinfo);
+	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
+	Jsonb	   *operations = PG_ARGISNULL(OPERATIONS) ? NULL : PG_GETARG_JSONB_P(OPERATIONS);
+	Jsonb	   *output = PG_ARGISNULL(OUTPUT) ? NULL : PG_GETARG_JSONB_P(OUTPUT);
+	Submission	submission = {"img_submit()", "edit", NULL, SERVER};
+
+	img_require_writable(submission.function);
+	refuse_what_is_not_here(fcinfo, &submission);
+	img_compile_cached(operations, output, NULL);
+	submission.request = img_request_document(operations, output);
+	return submit(fcinfo, home, &submission);
+}
+
+Datum
+img_submit_operation(PG_FUNCTION_ARGS)
+{
+	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
+	Submission	submission = {"img_submit_operation()", "operation", NULL, OPERATION_SERVER};
+	ImgCompiled compiled;
+	char	   *operation_id;
+	Jsonb	   *data;
+
+	img_require_writable(submission.function);
+	refuse_what_is_not_here(fcinfo, &submission);
+	if (PG_ARGISNULL(OPERATION_ID))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("operation_id must not be null"),
+				 errhint("SELECT operation_id, description FROM img_operation;")));
+	operation_id = text_to_cstring(PG_GETARG_TEXT_PP(OPERATION_ID));
+	data = img_operation_data(home, operation_id, GetUserId());
+	img_compile_steps(data, NULL, &compiled);
+	submission.request = img_operation_request(operation_id, data);
+	return submit(fcinfo, home, &submission);
+}
+
+static void
+refuse_text(FunctionCallInfo fcinfo, const char *function)
+{
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("input cannot be a URL or a path yet: this version of imgapi takes the picture itself"),
 			 errdetail("Given: \"%s\".", text_to_cstring(PG_GETARG_TEXT_PP(INPUT))),
-			 errhint("Pass bytea: SELECT img_submit(pg_read_binary_file('/path/to/picture.jpg'), '{…}'); or cast a literal: '\\x…'::bytea")));
-}
-
-/* img_cancel() and img_retry(): the statement does it, knowing who asks. */
-static bool
-change_job(FunctionCallInfo fcinfo, ImgStatement *statement, const char *what)
-{
-	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
-	Datum		values[] = {PG_GETARG_DATUM(0), ObjectIdGetDatum(GetUserId())};
-	ImgIdentity before;
-	bool		isnull;
-	bool		changed;
-
-	img_require_writable(what);
-	SPI_connect();
-	img_become(home->owner, false, &before);
-	img_execute(statement, values, NULL);
-	changed = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	img_resume(&before);
-	SPI_finish();
-	return changed;
+			 errhint("Pass bytea: SELECT %s(pg_read_binary_file('/path/to/picture.jpg'), …); or cast a literal: '\\x…'::bytea",
+					 function)));
 }
 
 Datum
+img_submit_text(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(INPUT))
+		refuse_text(fcinfo, "img_submit");
+	return img_submit(fcinfo);
+}
+
+Datum
+img_submit_operation_text(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(INPUT))
+		refuse_text(fcinfo, "img_submit_operation");
+	return img_submit_operation(fcinfo);
+}
+
+/* img_cancel_as() does it, knowing who asks. */
+Datum
 img_cancel(PG_FUNCTION_ARGS)
 {
-	bool		cancelled = change_job(fcinfo, &cancel_job, "img_cancel()");
+	bool		cancelled = DatumGetBool(img_as_owner(fcinfo));
 
 	if (cancelled)
 		img_wake_for_cancel();
@@ -284,7 +332,7 @@ img_cancel(PG_FUNCTION_ARGS)
 Datum
 img_retry(PG_FUNCTION_ARGS)
 {
-	bool		queued = change_job(fcinfo, &retry_job, "img_retry()");
+	bool		queued = DatumGetBool(img_as_owner(fcinfo));
 
 	if (queued)
 		img_wake_at_commit(DT_NOBEGIN);

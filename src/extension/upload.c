@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "extension/compile.h"
+#include "extension/operation.h"
 #include "extension/queue.h"
 #include "extension/source_row.h"
 #include "extension/upload.h"
@@ -45,7 +46,7 @@ img_upload_check_call(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("trigger \"%s\" has %d arguments; img_on_upload() takes 2 to 4",
 						trigger->tg_trigger->tgname, trigger->tg_trigger->tgnargs),
-				 errdetail("They are: source column, operations as JSON, target column, output as JSON."),
+				 errdetail("They are: source column, operations as JSON or the name of an operation, target column, output as JSON."),
 				 errhint("%s", example)));
 }
 
@@ -111,21 +112,54 @@ check_privilege(ImgUpload *upload, AttrNumber column, AclMode mode, const char *
 					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
+static bool
+is_json(const char *text)
+{
+	text += strspn(text, " \t\r\n");
+	return *text == '{' || *text == '"';
+}
+
 static Jsonb *
 json_argument(const char *text, const char *which, const char *trigger)
 {
-	if (text[strspn(text, " \t\r\n")] != '{' && text[0] != '"')
+	if (!is_json(text))
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("trigger \"%s\": %s must be a JSON object", trigger, which),
-				 errdetail("Given: \"%s\". Named operations are not part of this version of imgapi.", text),
+				 errdetail("Given: \"%s\".", text),
 				 errhint("%s", example)));
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 }
 
+/* The request of a trigger that names an operation: as the operation is now. */
+static Jsonb *
+operation_request(const ImgHome *home, Trigger *trigger, ImgUpload *upload)
+{
+	const char *operation_id = trigger->tgargs[1];
+	Jsonb	   *data = img_operation_data(home, operation_id, GetUserId());
+	ImgCompiled compiled;
+
+	if (trigger->tgnargs > 3)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("trigger \"%s\": output goes with operations as JSON, not with a named operation", trigger->tgname),
+				 errdetail("The steps of operation \"%s\" say what its results are.", operation_id),
+				 errhint("Leave the fourth argument out; targetExtension of a resize step is the format.")));
+	img_compile_steps(data, NULL, &compiled);
+	for (int i = 0; i < compiled.plan.steps; i++)
+		if (img_operations[compiled.plan.step[i].operation]->splits && upload->target_column != NULL &&
+			upload->target_type != UUIDOID)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("trigger \"%s\": operation \"%s\" makes several pictures of one, but column \"%s\" holds one",
+							trigger->tgname, operation_id, upload->target_column),
+					 errhint("Make the target column a uuid: it becomes the job, whose pictures img_object lists.")));
+	return img_operation_request(operation_id, data);
+}
+
 /* The request of a trigger, compiled once and kept as long as its text is the same. */
 static Jsonb *
-request_of(Trigger *trigger)
+edit_request(Trigger *trigger)
 {
 	static char *last = NULL;
 	static Jsonb *last_request = NULL;
@@ -226,12 +260,14 @@ img_upload_read(TriggerData *data, ImgUpload *upload)
 }
 
 void
-img_upload_check_submission(TriggerData *data, ImgUpload *upload)
+img_upload_check_submission(const ImgHome *home, TriggerData *data, ImgUpload *upload)
 {
 	check_privilege(upload, upload->source, ACL_SELECT, "SELECT");
 	if (upload->target_column != NULL)
 		check_privilege(upload, get_attnum(RelationGetRelid(upload->relation), upload->target_column), ACL_UPDATE, "UPDATE");
-	upload->request = request_of(data->tg_trigger);
+	upload->is_operation = !is_json(data->tg_trigger->tgargs[1]);
+	upload->request = upload->is_operation ? operation_request(home, data->tg_trigger, upload) :
+		edit_request(data->tg_trigger);
 }
 
 Datum

@@ -7,6 +7,7 @@
 
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
+#include "extension/home.h"
 #include "fmgr.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
@@ -23,6 +24,7 @@ typedef struct ImgUpload
 	int			nkey;
 	FmgrInfo	output[INDEX_MAX_KEYS]; /* of the key's types */
 	bool		key_varies;		/* its text depends on settings */
+	bool		is_operation;	/* the request names one */
 	Jsonb	   *request;
 } ImgUpload;
 
@@ -35,7 +37,7 @@ extern void img_upload_read(TriggerData *data, ImgUpload *upload);
 
 /* What submitting needs beyond cancelling: rights (42501, naming the grant),
  * and a valid request, which is filled in. */
-extern void img_upload_check_submission(TriggerData *data, ImgUpload *upload);
+extern void img_upload_check_submission(const ImgHome *home, TriggerData *data, ImgUpload *upload);
 
 /* The primary key of a row as the text of a text array. */
 extern Datum img_upload_key(ImgUpload *upload, TupleTableSlot *slot);

@@ -41,9 +41,9 @@ PG_FUNCTION_INFO_V1(img_on_upload);
 static ImgStatement insert_jobs = {
 	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, "
 	"source_table, source_column, source_key, target_column) "
-	"SELECT v.id, $3, $3, $4, 'edit', 0, $5, $6, $7, $8, v.key, $9 "
+	"SELECT v.id, $3, $3, $4, $10::$S.img_job_kind, 0, $5, $6, $7, $8, v.key, $9 "
 	"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) v (id, key)",
-	9, {UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, REGROLEOID, INT2OID, JSONBOID, REGCLASSOID, TEXTOID, TEXTOID}
+	10, {UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, REGROLEOID, INT2OID, JSONBOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID}
 };
 
 static ImgStatement cancel_jobs = {
@@ -110,13 +110,13 @@ cancel(const ImgHome *home, ImgUpload *upload, const Rows *rows)
 static void
 submit(const ImgHome *home, ImgUpload *upload, const Rows *rows)
 {
-	char		nulls[] = "         ";
+	char		nulls[] = "          ";
 	TimestampTz now = GetCurrentTimestamp();
 	Datum		values[] = {
 		(Datum) 0, (Datum) 0, TimestampTzGetDatum(now), ObjectIdGetDatum(GetUserId()),
 		Int16GetDatum(imgapi_max_attempts), JsonbPGetDatum(upload->request),
 		ObjectIdGetDatum(RelationGetRelid(upload->relation)), CStringGetTextDatum(upload->source_column),
-		text_or_null(upload->target_column, &nulls[8])
+		text_or_null(upload->target_column, &nulls[8]), CStringGetTextDatum(upload->is_operation ? "operation" : "edit")
 	};
 	ImgIdentity before;
 
@@ -209,7 +209,7 @@ static void
 flush(const ImgHome *home, TriggerData *data, ImgUpload *upload, Rows *cancelled, Rows *submitted)
 {
 	if (submitted->count > 0 && upload->request == NULL)
-		img_upload_check_submission(data, upload);
+		img_upload_check_submission(home, data, upload);
 	SPI_connect();
 	cancel(home, upload, cancelled);
 	submit(home, upload, submitted);

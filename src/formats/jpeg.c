@@ -31,8 +31,8 @@ sniff(const unsigned char *data, size_t length)
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
-	/* libvips has more to do for CMYK */
-	if (picture->frame[0]->Bands != 4)
+	/* libvips has more to do for CMYK and EXIF */
+	if (picture->frame[0]->Bands != 4 && picture->header == NULL)
 		return img_jpeg_encode(picture, picture->frame[0], options->value[QUALITY],
 							   options->value[PROGRESSIVE] != 0, data, length);
 	return img_call_saver(picture, data, length,

@@ -54,6 +54,8 @@ save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 	};
 	int			choice = options->value[COMPRESSION];
 
+	if (picture->header != NULL)
+		return img_call_saver(picture, data, length, "compression", compressions[choice].level, NULL);
 	return img_png_encode(picture, picture->frame[0], compressions[choice].level,
 						  compressions[choice].filters, data, length);
 }
@@ -71,5 +73,6 @@ const ImgFormat img_format_png = {
 	.sniff = IMG_EXECUTOR_ONLY(sniff),
 	.decoder = IMG_EXECUTOR_ONLY(img_png_decoder),
 	.loader = "pngload_buffer",
+	.saver = "pngsave_buffer",
 	.save = IMG_EXECUTOR_ONLY(save),
 };

@@ -44,7 +44,7 @@ sniff(const unsigned char *data, size_t length)
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
-	if (picture->frames == 1)
+	if (picture->frames == 1 && picture->header == NULL)
 		return img_webp_encode(picture, picture->frame[0], options->value[QUALITY],
 							   options->value[COMPRESSION] == LOSSLESS, data, length);
 	if (!img_call_saver(picture, data, length,
@@ -52,7 +52,8 @@ save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 						"lossless", options->value[COMPRESSION] == LOSSLESS,
 						NULL))
 		return false;
-	img_webp_drop_exif(*data, length);
+	if (picture->header == NULL)
+		img_webp_drop_exif(*data, length);
 	return true;
 }
 #endif

@@ -1,6 +1,6 @@
 /*
  * resizing.c
- *	  Changes the size of a picture; never its proportions.
+ *	  Changes the size of a picture; its proportions only if asked to.
  *
  * Contract: resizing of the edit contract.  A side is a number of pixels, a
  * percentage of the source, or "auto".
@@ -11,8 +11,13 @@
  *	bounds	at most width × height
  *	canvas	exactly width × height: as bounds, the rest painted with
  *			background.color
+ *	fill	exactly width × height, whatever becomes of the proportions; ours
  *
  * With one side given, the other follows the proportions (but for crop).
+ *
+ * Ours: scale "down" never enlarges a picture and "up" never reduces one; it is
+ * then cut or put on a canvas as it is.  Of "fill" each side is judged by
+ * itself.  The templates resize_… of operations use both.
  */
 #include <limits.h>
 #include <math.h>
@@ -29,19 +34,30 @@ enum
 	HEIGHT, HEIGHT_UNIT,
 	FIT,
 	CROP,
+	SCALE,
 	SLOTS
 };
 
 /* Positions in fits[]. */
 enum
 {
-	FIT_CROP, FIT_COVER, FIT_BOUNDS, FIT_CANVAS, FIT_OUTPAINT
+	FIT_CROP, FIT_COVER, FIT_BOUNDS, FIT_CANVAS, FIT_OUTPAINT, FIT_FILL
 };
 
 /* Positions in crops[]. */
 enum
 {
 	CROP_CENTER, CROP_SMART
+};
+
+/* Positions in scales[]. */
+enum
+{
+	SCALE_BOTH, SCALE_DOWN, SCALE_UP
+};
+
+static const ImgChoice scales[] = {
+	{"both"}, {"down"}, {"up"}, {NULL}
 };
 
 static const ImgChoice crops[] = {
@@ -67,6 +83,7 @@ static const ImgChoice fits[] = {
 	{"bounds"},
 	{"canvas"},
 	{"outpaint", outpaint_members, "claid"},
+	{"fill"},
 	{NULL}
 };
 
@@ -74,6 +91,7 @@ static const ImgArgument arguments[] = {
 	{"width", IMG_LENGTH, WIDTH, 1, 65500, .help = "pixels, \"NN%\" of the source, or \"auto\""},
 	{"height", IMG_LENGTH, HEIGHT, 1, 65500, .help = "pixels, \"NN%\" of the source, or \"auto\""},
 	{"fit", IMG_CHOICE, FIT, .choices = fits, .help = "how the picture meets width and height"},
+	{"scale", IMG_CHOICE, SCALE, .choices = scales, .help = "whether it may be enlarged and reduced, or only one of them"},
 	{NULL}
 };
 
@@ -148,6 +166,15 @@ wanted(const ImgStep *step, int slot, int source)
 	}
 }
 
+/* Whether a step may scale by this much. */
+static bool
+may_scale(const ImgStep *step, double by)
+{
+	int			scale = step->value[SCALE];
+
+	return (by <= 1 || scale != SCALE_DOWN) && (by >= 1 || scale != SCALE_UP);
+}
+
 static Geometry
 geometry(const ImgStep *step, int width, int height)
 {
@@ -167,20 +194,33 @@ geometry(const ImgStep *step, int width, int height)
 		h = h == 0 ? height : h;
 		one_side = false;
 	}
+	if (fit == FIT_FILL && !one_side)
+	{
+		result.scaled_width = result.width = may_scale(step, w / width) ? w : width;
+		result.scaled_height = result.height = may_scale(step, h / height) ? h : height;
+		return result;
+	}
 	if (one_side)
 		scale = w != 0 ? w / width : h / height;
 	else if (fit == FIT_BOUNDS || fit == FIT_CANVAS)
 		scale = fmin(w / width, h / height);
 	else
 		scale = fmax(w / width, h / height);
+	if (!may_scale(step, scale))
+		scale = 1;
 	result.scaled_width = w != 0 && scale == w / width ? w : whole(width * scale);
 	result.scaled_height = h != 0 && scale == h / height ? h : whole(height * scale);
 	result.width = result.scaled_width;
 	result.height = result.scaled_height;
-	if (!one_side && (fit == FIT_CROP || fit == FIT_CANVAS))
+	if (!one_side && fit == FIT_CROP)
 	{
-		result.width = w;
-		result.height = h;
+		result.width = fmin(w, result.scaled_width);
+		result.height = fmin(h, result.scaled_height);
+	}
+	else if (!one_side && fit == FIT_CANVAS)
+	{
+		result.width = fmax(w, result.scaled_width);
+		result.height = fmax(h, result.scaled_height);
 	}
 	return result;
 }

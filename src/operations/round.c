@@ -105,24 +105,14 @@ rounded(ImgPicture *picture, VipsImage *image, const Corners *corners)
 	return result;
 }
 
-static bool
-run(ImgPicture *picture, const ImgStep *step)
+bool
+img_round(ImgPicture *picture, double across, double down)
 {
-	double		radius = step->value[RADIUS];
 	Corners		corners;
 
-	if (radius == 0)
-		return true;
 	if (!img_settle(picture))
 		return false;
-	corners = (Corners) {img_height(picture), radius, radius};
-	if (step->value[RADIUS_UNIT] == IMG_PERCENT)
-	{
-		corners.across = img_width(picture) * radius / 100;
-		corners.down = img_height(picture) * radius / 100;
-	}
-	else
-		corners.across = corners.down = fmin(radius, fmin(img_width(picture), img_height(picture)) / 2.0);
+	corners = (Corners) {img_height(picture), across, down};
 	for (int i = 0; i < picture->frames; i++)
 	{
 		VipsImage  *image = rounded(picture, picture->frame[i], &corners);
@@ -132,6 +122,21 @@ run(ImgPicture *picture, const ImgStep *step)
 		img_replace_frame(picture, i, image);
 	}
 	return true;
+}
+
+static bool
+run(ImgPicture *picture, const ImgStep *step)
+{
+	double		radius = step->value[RADIUS];
+	double		width = img_width(picture);
+	double		height = img_height(picture);
+
+	if (radius == 0)
+		return true;
+	if (step->value[RADIUS_UNIT] == IMG_PERCENT)
+		return img_round(picture, width * radius / 100, height * radius / 100);
+	radius = fmin(radius, fmin(width, height) / 2);
+	return img_round(picture, radius, radius);
 }
 #endif
 

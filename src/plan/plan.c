@@ -9,6 +9,17 @@
 
 #include "plan/plan.h"
 
+/* One other picture and one split at most; memory is provided for no more. */
+static bool
+plan_adds_up(const ImgPlan *plan)
+{
+	int			splits = 0;
+
+	for (int i = 0; i < plan->steps; i++)
+		splits += img_operations[plan->step[i].operation]->splits;
+	return splits <= 1;
+}
+
 bool
 img_plan_valid(const void *bytes, size_t length, ImgPlan *plan)
 {
@@ -18,7 +29,8 @@ img_plan_valid(const void *bytes, size_t length, ImgPlan *plan)
 		return false;
 	memcpy(plan, bytes, head);
 	if (plan->version != IMG_PLAN_VERSION || plan->steps > IMG_MAX_STEPS ||
-		length != img_plan_size(plan))
+		length != img_plan_size(plan) ||
+		(plan->flags & ~IMG_PLAN_ALL_FLAGS) != 0 || plan->quality > 100)
 		return false;
 	memcpy(plan->step, (const char *) bytes + head, length - head);
 
@@ -36,9 +48,8 @@ img_plan_valid(const void *bytes, size_t length, ImgPlan *plan)
 		const ImgStep *step = &plan->step[i];
 
 		if (step->operation >= img_operation_count ||
-			(i > 0 && step->operation <= plan->step[i - 1].operation) ||
 			!img_step_valid(step, img_slots_of(img_operations[step->operation])))
 			return false;
 	}
-	return true;
+	return plan_adds_up(plan);
 }

@@ -16,7 +16,7 @@
 
 #include "plan/registry.h"
 
-#define IMG_PLAN_VERSION	2
+#define IMG_PLAN_VERSION	3
 #define IMG_MAX_STEPS		16
 
 /* Same format as the source (or the nearest one that can be written). */
@@ -42,13 +42,21 @@ enum
 };
 extern const ImgArgument img_metadata_arguments[];
 
+/* ImgPlan.flags */
+#define IMG_PLAN_FIRST_FRAME	0x01	/* of an animation, and no warning */
+#define IMG_PLAN_AS_STORED		0x02	/* not turned the way EXIF says */
+#define IMG_PLAN_KEEP_EXIF		0x04	/* the EXIF block of the source goes along */
+#define IMG_PLAN_ALL_FLAGS		0x07
+
 typedef struct ImgPlan
 {
 	uint16_t	version;
 	uint16_t	steps;
 	uint16_t	format;			/* position in img_formats[], or
 								 * IMG_FORMAT_OF_SOURCE */
-	uint16_t	unused;
+	uint8_t		flags;
+	uint8_t		quality;		/* of any format that has one, 1 to 100; 0: as
+								 * output says */
 	ImgStep		output;			/* options of the format; defaults of the
 								 * source's format are taken when
 								 * IMG_FORMAT_OF_SOURCE */

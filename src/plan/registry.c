@@ -10,7 +10,8 @@
 #include "plan/plan.h"
 #include "plan/registry.h"
 
-/* The order in which the steps of a plan run. */
+/* The order in which the steps of an edit run; those that split are no part of
+ * one. */
 const ImgOperation *const img_operations[] = {
 	&img_operation_restorations,
 	&img_operation_generative,
@@ -24,8 +25,12 @@ const ImgOperation *const img_operations[] = {
 	&img_operation_blur,
 	&img_operation_gray,
 	&img_operation_round,
+	&img_operation_circle,
 	&img_operation_padding,
 	&img_operation_background,
+	&img_operation_watermark,
+	&img_operation_slice,
+	&img_operation_grid,
 };
 const int	img_operation_count = sizeof(img_operations) / sizeof(img_operations[0]);
 
@@ -47,6 +52,32 @@ img_operation_index(const char *key)
 		if (strcmp(img_operations[i]->key, key) == 0)
 			return i;
 	return -1;
+}
+
+const ImgChoice img_gravities[] = {
+	{"northwest"}, {"north"}, {"northeast"},
+	{"west"}, {"center"}, {"east"},
+	{"southwest"}, {"south"}, {"southeast"},
+	{NULL}
+};
+
+/* One axis; place 0: at the beginning, 1: in the middle, 2: at the end. */
+static int
+gravity_start(int place, int length, int box, int offset)
+{
+	if (place == 0)
+		return offset;
+	return place == 1 ? (length - box) / 2 + offset : length - box - offset;
+}
+
+ImgBox
+img_gravity_box(int gravity, int width, int height, int box_width, int box_height, int x, int y)
+{
+	return (ImgBox) {
+		gravity_start(gravity % 3, width, box_width, x),
+		gravity_start(gravity / 3, height, box_height, y),
+		box_width, box_height
+	};
 }
 
 int
@@ -144,6 +175,10 @@ argument_valid(const ImgStep *step, const ImgArgument *a)
 			return true;
 		case IMG_CHOICE:
 			return whole_between(value, 0, choice_count(a) - 1) || value == a->initial;
+		case IMG_FORMAT:
+			return whole_between(value, -1, img_format_count - 1);
+		case IMG_PICTURE:
+			return value == 0 || value == 1;
 		case IMG_ANY:
 			return true;
 	}

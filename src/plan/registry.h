@@ -20,6 +20,9 @@
  *	IMG_CHOICE		position in choices[]; the members of the chosen entry
  *					have slots of their own
  *	IMG_SIDES		five slots: top, right, bottom, left, then an ImgUnit
+ *	IMG_FORMAT		position in img_formats[], or -1
+ *	IMG_PICTURE		1: another picture comes along with the source; a plan has
+ *					one at most
  *	IMG_ANY			no slot: any JSON, understood by remote servers only
  */
 #ifndef IMGAPI_REGISTRY_H
@@ -40,6 +43,8 @@ typedef enum ImgType
 	IMG_LENGTH,
 	IMG_CHOICE,
 	IMG_SIDES,
+	IMG_FORMAT,
+	IMG_PICTURE,
 	IMG_ANY
 } ImgType;
 
@@ -85,6 +90,7 @@ struct ImgArgument
 	bool		percent_only;	/* IMG_LENGTH */
 	bool		no_auto;		/* IMG_LENGTH: "auto" would say nothing */
 	double		max_percent;	/* IMG_LENGTH, IMG_SIDES; 0: 1000 */
+	bool		required;
 };
 
 /* A rule over several arguments that a step breaks. */
@@ -97,6 +103,18 @@ typedef struct ImgProblem
 
 /* What the executor hands to pixel functions; src/executor/pipeline.h */
 typedef struct ImgPicture ImgPicture;
+
+/* A part of a picture, in pixels as displayed. */
+typedef struct ImgBox
+{
+	int			left;
+	int			top;
+	int			width;
+	int			height;
+} ImgBox;
+
+/* Most pieces that a picture is taken apart into. */
+#define IMG_MAX_PIECES	256
 
 /*
  * One group of the edit contract.  Steps run in the order in which
@@ -117,6 +135,11 @@ typedef struct ImgOperation
 	/* executor only; NULL: nothing to do here.  False: see
 	 * img_fail_picture() in src/executor/pipeline.h */
 	bool		(*run) (ImgPicture *picture, const ImgStep *step);
+	/* makes several pictures of one, so it is no part of an edit, which has one
+	 * result; executor only, false as run(): which parts, IMG_MAX_PIECES at
+	 * most.  The steps behind it are done to each. */
+	bool		splits;
+	bool		(*split) (ImgPicture *picture, const ImgStep *step, ImgBox *pieces, int *count);
 } ImgOperation;
 
 /*
@@ -164,8 +187,12 @@ extern const ImgOperation img_operation_adjustments;
 extern const ImgOperation img_operation_blur;
 extern const ImgOperation img_operation_gray;
 extern const ImgOperation img_operation_round;
+extern const ImgOperation img_operation_circle;
 extern const ImgOperation img_operation_padding;
 extern const ImgOperation img_operation_background;
+extern const ImgOperation img_operation_watermark;
+extern const ImgOperation img_operation_slice;
+extern const ImgOperation img_operation_grid;
 extern const ImgFormat img_format_jpeg;
 extern const ImgFormat img_format_png;
 extern const ImgFormat img_format_webp;
@@ -178,6 +205,22 @@ extern const ImgOperation *const img_operations[];
 extern const int img_operation_count;
 extern const ImgFormat *const img_formats[];
 extern const int img_format_count;
+
+/*
+ * The nine places at which something lies in something larger: words of an
+ * IMG_CHOICE, northwest first.
+ */
+extern const ImgChoice img_gravities[];
+#define IMG_GRAVITY_NORTHWEST	0
+#define IMG_GRAVITY_CENTER		4
+
+/*
+ * Where a box of that size lies in a picture of width × height.  Offsets move
+ * it away from the edge that the gravity names, else to the right and down; it
+ * may reach beyond the picture.
+ */
+extern ImgBox img_gravity_box(int gravity, int width, int height, int box_width, int box_height,
+							  int x, int y);
 
 /* Bit of a slot in ImgStep.given. */
 #define IMG_GIVEN(slot)	((uint16_t) (1 << (slot)))

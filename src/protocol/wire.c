@@ -117,13 +117,13 @@ img_receive(int socket, void *buffer, size_t size, int *fds, int max_fds, int *n
 }
 
 int
-img_write_all(int fd, const void *data, size_t length)
+img_write_all(int fd, const void *data, size_t length, off_t at)
 {
 	size_t		done = 0;
 
 	while (done < length)
 	{
-		ssize_t		n = pwrite(fd, (const char *) data + done, length - done, done);
+		ssize_t		n = pwrite(fd, (const char *) data + done, length - done, at + done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -135,13 +135,13 @@ img_write_all(int fd, const void *data, size_t length)
 }
 
 int
-img_read_all(int fd, void *data, size_t length)
+img_read_all(int fd, void *data, size_t length, off_t at)
 {
 	size_t		done = 0;
 
 	while (done < length)
 	{
-		ssize_t		n = pread(fd, (char *) data + done, length - done, done);
+		ssize_t		n = pread(fd, (char *) data + done, length - done, at + done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -157,6 +157,13 @@ img_read_all(int fd, void *data, size_t length)
 }
 
 bool
+img_facts_valid(const ImgFacts *facts)
+{
+	return memchr(facts->color_space, 0, sizeof(facts->color_space)) != NULL &&
+		memchr(facts->taken_at, 0, sizeof(facts->taken_at)) != NULL;
+}
+
+bool
 img_reply_valid(const ImgReply *reply, size_t length, uint64_t id, bool has_memfd, uint64_t max_output)
 {
 	uint64_t	inline_length;
@@ -166,10 +173,7 @@ img_reply_valid(const ImgReply *reply, size_t length, uint64_t id, bool has_memf
 		reply->outcome > IMG_MISFIT || reply->stage > IMG_STAGE_ENCODE ||
 		reply->text_length > IMG_MAX_TEXT || reply->output_length > max_output)
 		return false;
-	if (memchr(reply->source.color_space, 0, sizeof(reply->source.color_space)) == NULL ||
-		memchr(reply->output.color_space, 0, sizeof(reply->output.color_space)) == NULL ||
-		memchr(reply->source.taken_at, 0, sizeof(reply->source.taken_at)) == NULL ||
-		memchr(reply->output.taken_at, 0, sizeof(reply->output.taken_at)) == NULL)
+	if (!img_facts_valid(&reply->source) || !img_facts_valid(&reply->output))
 		return false;
 	switch (reply->place)
 	{

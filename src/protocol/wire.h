@@ -44,7 +44,7 @@
 #include "plan/plan.h"
 
 #define IMG_WIRE_MAGIC		0x696d6731	/* "img1" */
-#define IMG_WIRE_VERSION	1
+#define IMG_WIRE_VERSION	2
 #define IMG_WIRE_FD			3			/* an executor's socket */
 #define IMG_CONTROL_FD		4			/* pool: the supervisor's end is the other */
 #define IMG_MAX_SLOT_FDS	16
@@ -95,6 +95,8 @@ typedef struct ImgRequest
 	uint16_t	slot;			/* owned: whose memfd */
 	uint32_t	plan_length;	/* the plan follows the header */
 	uint64_t	input_length;	/* inline input follows the plan */
+	uint64_t	other_length;	/* the end of the input is another picture, the
+								 * plan's IMG_PICTURE; 0: none */
 } ImgRequest;
 
 /* How a request ended; maps to SQLSTATEs in src/extension/executor_error.c */
@@ -159,9 +161,19 @@ typedef struct ImgReply
 	int64_t		started_at;		/* µs since 1970 (CLOCK_REALTIME) */
 	uint32_t	microseconds;	/* wall time of the work */
 	uint32_t	warnings;		/* bits of ImgWarning */
+	uint32_t	outputs;		/* if more than one, the output is that many
+								 * ImgPiece and then their bytes */
+	uint32_t	unused;
 	ImgFacts	source;
 	ImgFacts	output;
 } ImgReply;
+
+/* One of several outputs. */
+typedef struct ImgPiece
+{
+	uint64_t	length;
+	ImgFacts	facts;
+} ImgPiece;
 
 /* The output of IMG_FORMATS: one for each of img_formats[]. */
 typedef struct ImgFormatAbility
@@ -195,9 +207,12 @@ extern int	img_send(int socket, const ImgPart *parts, int count,
 extern ssize_t img_receive(int socket, void *buffer, size_t size,
 						   int *fds, int max_fds, int *nfds, int flags);
 
-/* Whole transfers at offset 0; -1 with errno. */
-extern int	img_write_all(int fd, const void *data, size_t length);
-extern int	img_read_all(int fd, void *data, size_t length);
+/* Whole transfers from that place on; -1 with errno. */
+extern int	img_write_all(int fd, const void *data, size_t length, off_t at);
+extern int	img_read_all(int fd, void *data, size_t length, off_t at);
+
+/* Whether the strings in it end. */
+extern bool img_facts_valid(const ImgFacts *facts);
 
 /* Whether a reply of that length is well formed and answers request id. */
 extern bool img_reply_valid(const ImgReply *reply, size_t length, uint64_t id,

@@ -13,7 +13,7 @@ import struct
 import subprocess
 import tempfile
 
-MAGIC, VERSION = 0x696D6731, 1
+MAGIC, VERSION = 0x696D6731, 2
 HELLO, EDIT, INFO, FORMATS = 1, 2, 3, 4
 NOWHERE, INLINE, MEMFD = 0, 1, 2
 DONE, BAD_PICTURE, UNSUPPORTED, LIMIT, TIMEOUT, BAD_PLAN, FAILURE, MISFIT = range(8)
@@ -24,20 +24,23 @@ ALL_FORMATS = 0xFFFFFFFF
 FIRST_FRAME, PROFILE = 1, 2
 SLOTS = 12
 (RESTORATIONS, GENERATIVE, PRIVACY, ROTATE, FLIP, CROPPING, TRIM, RESIZING, ADJUSTMENTS, BLUR, GRAY,
- ROUND, PADDING, BACKGROUND) = range(14)
+ ROUND, CIRCLE, PADDING, BACKGROUND, WATERMARK, SLICE, GRID) = range(18)
 AUTO, PX, PERCENT = 0, 1, 2
-CROP, COVER, BOUNDS, CANVAS = range(4)
+CROP, COVER, BOUNDS, CANVAS, OUTPAINT, FILL = range(6)
+GRAVITIES = ["northwest", "north", "northeast", "west", "center", "east", "southwest", "south", "southeast"]
+SINGLE_FRAME, AS_STORED, KEEP_EXIF = 1, 2, 4
 
-REQUEST = struct.Struct("=IHHQ QIIII HHIQ")
+REQUEST = struct.Struct("=IHHQ QIIII HHIQQ")
 FACTS = struct.Struct("=HBBIIIII dd 16s24s")
-REPLY = struct.Struct("=IHHQ HHIQqII")
+REPLY = struct.Struct("=IHHQ HHIQqIIII")
+PIECE = struct.Struct("=Q")
 STEP = struct.Struct("=HHHH" + "d" * SLOTS)
 
 Facts = collections.namedtuple(
     "Facts", "format has_alpha has_icc width height pages orientation unused "
     "lat lng color_space taken_at")
 Reply = collections.namedtuple(
-    "Reply", "outcome id stage text output started_at microseconds warnings source result")
+    "Reply", "outcome id stage text output started_at microseconds warnings source result pieces")
 
 
 def step(operation, values, given=0):
@@ -54,9 +57,10 @@ def length(value):
     return value, PX
 
 
-def resizing(width=None, height=None, fit=CROP, smart=False):
+def resizing(width=None, height=None, fit=CROP, smart=False, scale="both"):
     (w, wu), (h, hu) = length(width), length(height)
-    return step(RESIZING, {0: w, 1: wu, 2: h, 3: hu, 4: fit, 5: int(smart)})
+    return step(RESIZING, {0: w, 1: wu, 2: h, 3: hu, 4: fit, 5: int(smart),
+                           6: ["both", "down", "up"].index(scale)})
 
 
 def background(color=None):
@@ -72,8 +76,24 @@ def flip(direction):
     return step(FLIP, {0: ["horizontal", "vertical", "both"].index(direction)}, 1)
 
 
-def crop(x=0, y=0, width=0, height=0):
-    return step(CROPPING, {0: x, 1: y, 2: width, 3: height}, 15)
+def crop(x=0, y=0, width=0, height=0, gravity="northwest"):
+    return step(CROPPING, {0: x, 1: y, 2: width, 3: height, 4: GRAVITIES.index(gravity)}, 31)
+
+
+def watermark(gravity="center", x=0, y=0, scale=0, opacity=100, tile=0):
+    return step(WATERMARK, {0: 1, 1: GRAVITIES.index(gravity), 2: x, 3: y, 4: scale, 5: opacity, 6: tile}, 127)
+
+
+def circle(radius, gravity="center", x=0, y=0):
+    return step(CIRCLE, {0: radius, 1: GRAVITIES.index(gravity), 2: x, 3: y}, 15)
+
+
+def slices(size, direction="vertical"):
+    return step(SLICE, {0: ["vertical", "horizontal"].index(direction), 1: size}, 3)
+
+
+def grid(columns, rows):
+    return step(GRID, {0: columns, 1: rows}, 3)
 
 
 def trim(threshold=10):
@@ -115,11 +135,11 @@ def options(name, **given):
     return step(FORMAT_NAMES.index(name), first)
 
 
-def plan(steps=(), format=None, dpi=0, cmyk=0, **given):
+def plan(steps=(), format=None, dpi=0, cmyk=0, flags=0, quality=0, **given):
     number = OF_SOURCE if format is None else FORMAT_NAMES.index(format)
     output = options(format, **given) if format else step(0, {})
     metadata = step(0, {0: dpi, 1: cmyk, 2: -1})
-    return struct.pack("=HHHH", 2, len(steps), number, 0) + output + metadata + b"".join(steps)
+    return struct.pack("=HHHBB", 3, len(steps), number, flags, quality) + output + metadata + b"".join(steps)
 
 
 class Gone(Exception):
@@ -142,13 +162,13 @@ class Executor:
             raise Gone(self.ready.text)
         self.send_raw(self.request(HELLO, b"", NOWHERE, 0), [self.memfd])
 
-    def request(self, kind, plan, place, input_length, **limits):
+    def request(self, kind, plan, place, input_length, other=0, **limits):
         self.next_id += 1
         return REQUEST.pack(
             MAGIC, VERSION, kind, self.next_id,
             limits.get("pixels", 100_000_000), limits.get("frames", 1000), limits.get("side", 16384),
             limits.get("milliseconds", 30000), limits.get("formats", ALL_FORMATS),
-            place, 0, len(plan), input_length) + plan
+            place, 0, len(plan), input_length, other) + plan
 
     def send_raw(self, message, fds=()):
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -168,7 +188,7 @@ class Executor:
 
     def parse(self, message):
         (magic, version, outcome, number, stage, place, text_length, output_length,
-         started, microseconds, warnings) = REPLY.unpack_from(message)
+         started, microseconds, warnings, outputs, _) = REPLY.unpack_from(message)
         assert magic == MAGIC and version == VERSION, "magic of a reply"
         facts = [facts_of(message, REPLY.size + i * FACTS.size) for i in range(2)]
         at = REPLY.size + 2 * FACTS.size
@@ -180,7 +200,8 @@ class Executor:
         else:
             output = b""
         assert len(output) == output_length, "length of an output"
-        return Reply(outcome, number, stage, text, output, started, microseconds, warnings, *facts)
+        pieces = pieces_of(output, outputs) if outputs > 1 else [(output, facts[1])] * outputs
+        return Reply(outcome, number, stage, text, output, started, microseconds, warnings, *facts, pieces)
 
     def call(self, kind, data=b"", plan=b"", **limits):
         if len(data) <= INLINE_INPUT:
@@ -192,8 +213,8 @@ class Executor:
         assert reply.id == self.next_id, "id of a reply"
         return reply
 
-    def edit(self, data, plan, **limits):
-        return self.call(EDIT, data, plan, **limits)
+    def edit(self, data, plan, other=b"", **limits):
+        return self.call(EDIT, data + other, plan, other=len(other), **limits)
 
     def info(self, data, **limits):
         return self.call(INFO, data, **limits)
@@ -212,6 +233,19 @@ class Executor:
         self.socket.close()
         os.close(self.memfd)
         return self.process.wait(timeout=10)
+
+
+def pieces_of(output, count):
+    """Several outputs: (bytes, facts) of each."""
+    size = PIECE.size + FACTS.size
+    at = count * size
+    pieces = []
+    for i in range(count):
+        (length,) = PIECE.unpack_from(output, i * size)
+        pieces.append((output[at:at + length], facts_of(output, i * size + PIECE.size)))
+        at += length
+    assert at == len(output), "length of several outputs"
+    return pieces
 
 
 def facts_of(message, at):

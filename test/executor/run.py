@@ -13,6 +13,7 @@ import tap
 import test_formats
 import test_resizing
 import test_operations
+import test_pieces
 import test_limits
 import test_process
 

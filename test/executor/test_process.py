@@ -6,7 +6,7 @@ import struct
 import time
 
 import client
-from client import BOUNDS, resizing
+from client import BOUNDS, gray, resizing
 import fixtures
 from setting import PROGRAM, SANDBOX, SANITIZED, edit, executor, refused, start
 from tap import equal, test
@@ -118,7 +118,8 @@ def wrong_requests():
                   b"\x63\x00" + client.plan()[2:], client.plan([client.step(77, {})]),
                   client.plan([resizing(float("nan"), 5)]), client.plan([resizing(1e300, 5)]),
                   client.plan([resizing(-4, 5)]), client.plan([resizing(1.5, 5)]),
-                  client.plan([resizing(5, 5, 17)]), client.plan([resizing(5), resizing(5)])):
+                  client.plan([resizing(5, 5, 17)]), client.plan([client.slices(5), client.grid(2, 2)]),
+                  client.plan(flags=8), client.plan(quality=101), client.plan([gray()] * 17)):
         refused(one.edit(b"", wrong), client.BAD_PLAN)
     one.send_raw(one.request(client.EDIT, client.plan(), client.MEMFD, 10**9))
     refused(one.receive(), client.FAILURE)
