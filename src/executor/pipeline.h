@@ -46,6 +46,8 @@ struct ImgPicture
 								 * or 1: not */
 	int			full_width;		/* of a frame as stored, had it not been made */
 	int			full_height;	/* smaller; only with shrink > 1 */
+	int			wanted_width;	/* what a request without a plan scales the */
+	int			wanted_height;	/* displayed picture to; 0: see the plan */
 	int			orientation;	/* as in EXIF: how the frames still must be
 								 * turned */
 	bool		srgb;			/* frames are 8 bit sRGB or grey */
@@ -133,6 +135,11 @@ extern ImgBox img_stored_box(const ImgPicture *picture, int width, int height, c
 
 /* Scales to width × height and keeps a part of that; NULL: all. */
 extern bool img_scale(ImgPicture *picture, int width, int height, const ImgBox *part);
+
+/* describe.c */
+
+/* What the request asks of the picture: some bytes, for free(). */
+extern bool img_describe(ImgPicture *picture, void **data, size_t *length);
 
 /* resize.c */
 

@@ -308,6 +308,17 @@ edit(ImgPicture *picture, const ImgCall *call, Answer *answer)
 }
 
 static void
+describe(ImgPicture *picture, const ImgCall *call, Answer *answer)
+{
+	size_t		length = 0;
+
+	if (!take_input(picture, call) || !img_describe(picture, &answer->output, &length))
+		return;
+	answer->reply.place = IMG_INLINE;
+	answer->reply.output_length = length;
+}
+
+static void
 run(ImgPicture *picture, const ImgCall *call, Answer *answer)
 {
 	switch (picture->request->type)
@@ -318,6 +329,11 @@ run(ImgPicture *picture, const ImgCall *call, Answer *answer)
 		case IMG_INFO:
 			if (take_input(picture, call))
 				img_open(picture);
+			break;
+		case IMG_PHASH:
+		case IMG_BLURHASH:
+		case IMG_DOMINANT_COLOR:
+			describe(picture, call, answer);
 			break;
 		case IMG_FORMATS:
 			img_library_abilities(answer->ability);

@@ -223,7 +223,12 @@ jpeg_shrink(const ImgPicture *picture)
 	int			wanted_height = height;
 	int			shrink = 1;
 
-	if (!find_resizing(picture, &width, &height, &wanted_width, &wanted_height))
+	if (picture->wanted_width > 0)
+	{
+		wanted_width = picture->wanted_width;
+		wanted_height = picture->wanted_height;
+	}
+	else if (!find_resizing(picture, &width, &height, &wanted_width, &wanted_height))
 		return 1;
 	while (shrink < 8 && width / (shrink * 2) >= wanted_width && height / (shrink * 2) >= wanted_height)
 		shrink *= 2;

@@ -63,7 +63,10 @@ typedef enum ImgRequestType
 	IMG_HELLO = 1,				/* owned only: carries the slots' memfds */
 	IMG_EDIT,					/* run a plan */
 	IMG_INFO,					/* read the header only */
-	IMG_FORMATS					/* what can be loaded and saved */
+	IMG_FORMATS,				/* what can be loaded and saved */
+	IMG_PHASH,					/* describe a picture: the output is a native */
+	IMG_BLURHASH,				/* uint64_t or, of the others, text; see */
+	IMG_DOMINANT_COLOR			/* src/executor/describe.h */
 } ImgRequestType;
 
 /* Where the bytes of a picture are. */

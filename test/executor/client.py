@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 
 MAGIC, VERSION = 0x696D6731, 2
-HELLO, EDIT, INFO, FORMATS = 1, 2, 3, 4
+HELLO, EDIT, INFO, FORMATS, PHASH, BLURHASH, DOMINANT_COLOR = range(1, 8)
 NOWHERE, INLINE, MEMFD = 0, 1, 2
 DONE, BAD_PICTURE, UNSUPPORTED, LIMIT, TIMEOUT, BAD_PLAN, FAILURE, MISFIT = range(8)
 INLINE_INPUT, INLINE_OUTPUT = 16 * 1024, 48 * 1024
@@ -218,6 +218,9 @@ class Executor:
 
     def info(self, data, **limits):
         return self.call(INFO, data, **limits)
+
+    def describe(self, kind, data, **limits):
+        return self.call(kind, data, **limits)
 
     def formats(self):
         output = self.call(FORMATS).output
