@@ -33,6 +33,29 @@ CREATE FUNCTION @extschema@.img_apply(image bytea, operation_id text) RETURNS SE
 COMMENT ON FUNCTION @extschema@.img_apply(bytea, text) IS
 	'Runs a named operation in this session; slice and grid give several rows. No row for NULL. Errors: 02000 when there is no such operation, else as img_edit().';
 
+-- IMMUTABLE, unlike the others: settings decide whether a picture is looked at,
+-- never what is seen in it. So they can fill generated columns and indexes, and
+-- the picture that one compares with is looked at once.
+CREATE FUNCTION @extschema@.img_phash(image bytea) RETURNS bigint
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_phash(bytea) IS
+	'Perceptual hash: pictures that look alike have hashes that differ in few of their 64 bits, see img_phash_distance(). Errors: as img_info().';
+
+CREATE FUNCTION @extschema@.img_phash_distance(a bigint, b bigint) RETURNS int
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_phash_distance(bigint, bigint) IS
+	'In how many bits two perceptual hashes differ, 0 to 64: up to 10 for versions of one picture, about 32 for pictures that have nothing in common.';
+
+CREATE FUNCTION @extschema@.img_blurhash(image bytea) RETURNS text
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_blurhash(bytea) IS
+	'BlurHash with 4 × 3 components: 28 characters of which a client paints a blurred placeholder. Errors: as img_info().';
+
+CREATE FUNCTION @extschema@.img_dominant_color(image bytea) RETURNS text
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_dominant_color(bytea) IS
+	'The colour of which a picture has most, as #rrggbb; NULL if it is transparent all over. Errors: as img_info().';
+
 CREATE FUNCTION @extschema@.img_formats()
 RETURNS TABLE (format text, ext text[], mime text, can_load bool, can_save bool, animated bool, allowed bool)
 	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'img_formats_list';

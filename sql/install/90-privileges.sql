@@ -23,15 +23,15 @@ BEGIN
 	FOR f IN
 		SELECT p.oid FROM pg_catalog.pg_proc p
 		WHERE p.pronamespace = '@extschema@'::regnamespace
-			AND p.proname IN ('img_info', 'img_edit', 'img_thumbnail', 'img_apply', 'img_submit', 'img_submit_operation',
-				'img_retry', 'img_on_upload', 'img_operation_put', 'img_operation_delete')
+			AND p.proname IN ('img_info', 'img_edit', 'img_thumbnail', 'img_apply', 'img_phash', 'img_blurhash',
+				'img_dominant_color', 'img_submit', 'img_submit_operation', 'img_retry', 'img_on_upload', 'img_operation_put', 'img_operation_delete')
 	LOOP
 		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', f, role);
 	END LOOP;
 	EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_grant(regrole) IS
-	'Lets a role edit pictures, submit jobs and name operations: EXECUTE on img_info, img_edit, img_thumbnail, img_apply, img_submit, img_submit_operation, img_retry, img_on_upload, img_operation_put and img_operation_delete.';
+	'Lets a role edit pictures, submit jobs and name operations: EXECUTE on img_info, img_edit, img_thumbnail, img_apply, img_phash, img_blurhash, img_dominant_color, img_submit, img_submit_operation, img_retry, img_on_upload, img_operation_put and img_operation_delete.';
 
 DO $$
 DECLARE
@@ -48,7 +48,7 @@ BEGIN
 			EXECUTE pg_catalog.format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', f.name);
 		END IF;
 		IF f.proname NOT IN ('img_status', 'img_wait', 'img_cancel', 'img_output', 'img_result',
-				'img_formats', 'img_operations_contract', 'img_sees', 'img_worker_list',
+				'img_formats', 'img_operations_contract', 'img_phash_distance', 'img_sees', 'img_worker_list',
 				'img_no_such_job', 'img_read_row', 'img_object_document', 'img_queue', 'img_named_picture') THEN
 			EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.name);
 		END IF;

@@ -8,31 +8,30 @@
  *	1. The picture, scaled to fit 64 × 64 pixels, in OKLab, a space in which
  *	   equal distances look equally different.  Pixels count as much as they can
  *	   be seen; transparent ones do not count.
- *	2. A histogram with a node every 0.05; a pixel is shared between the nodes
- *	   around it.  The fullest node, of equal ones the darkest, is the first
- *	   guess.
- *	3. The guess moves to the mean of all pixels within 0.1 of it, again and
- *	   again until it stays.
- *	4. The median of those pixels in sRGB, of each of red, green and blue.
+ *	2. A histogram with cells 0.05 wide.  Of the mean colours of its cells, the
+ *	   one around which the picture is densest: pixels count 1 - (d / 0.1)² at a
+ *	   distance of d.  Of equal ones, the darkest.
+ *	3. The median of the pixels within 0.05 of that, of each of red, green and
+ *	   blue in sRGB.
  *
  * No random numbers, and all sums in one order: the same pixels, the same colour.
  */
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "executor/describe.h"
 
-/* The histogram: lightness is 0 to 1, a and b are within ±0.35 in sRGB. */
-#define STEP			0.05f
-#define LIGHT_NODES		22
-#define COLOR_NODES		16
-#define COLOR_LEAST		(-0.35f)
+#define REACH			0.1f	/* no other colour counts from here on */
+#define SAME			0.05f	/* what is called the same colour; no less than
+								 * half a cell from corner to corner */
 
-#define REACH			0.1f	/* what is called the same colour */
-#define MOVES			20
-#define STAYS			1e-4f
+/* The histogram: lightness is 0 to 1, a and b are within ±0.35 in sRGB. */
+#define CELL			0.05f
+#define LIGHT_CELLS		21
+#define COLOR_CELLS		14
+#define COLOR_LEAST		(-0.35f)
+#define CELLS			(LIGHT_CELLS * COLOR_CELLS * COLOR_CELLS)
 
 typedef struct Sample
 {
@@ -43,9 +42,17 @@ typedef struct Sample
 
 typedef struct Samples
 {
+	float		linear[256];	/* light of a value of sRGB */
 	int			count;
 	Sample		sample[IMG_SMALL_SIDE * IMG_SMALL_SIDE];
 } Samples;
+
+/* Samples of nearly the same colour. */
+typedef struct Cell
+{
+	float		lab[3];			/* the mean */
+	int			weight;
+} Cell;
 
 static void
 to_oklab(const float *linear, const uint8_t *rgb, float *lab)
@@ -65,10 +72,8 @@ to_oklab(const float *linear, const uint8_t *rgb, float *lab)
 static void
 take_samples(const ImgSmall *small, Samples *samples)
 {
-	float		linear[256];
-
 	for (int i = 0; i < 256; i++)
-		linear[i] = img_linear_light(i);
+		samples->linear[i] = img_linear_light(i);
 	samples->count = 0;
 	for (int i = 0; i < small->width * small->height; i++)
 	{
@@ -78,132 +83,128 @@ take_samples(const ImgSmall *small, Samples *samples)
 			continue;
 		sample->rgb = small->rgba[i];
 		sample->weight = small->rgba[i][3];
-		to_oklab(linear, sample->rgb, sample->lab);
+		to_oklab(samples->linear, sample->rgb, sample->lab);
 		samples->count++;
 	}
 }
 
-/* Shares a sample between the eight nodes around it. */
-static void
-share(const Sample *sample, float (*node)[COLOR_NODES][COLOR_NODES])
+static int
+cell_along(float value, float least, int cells)
 {
-	int			low[3];
-	float		part[3];
-
-	for (int i = 0; i < 3; i++)
-	{
-		float		at = (sample->lab[i] - (i == 0 ? 0 : COLOR_LEAST)) / STEP;
-		int			highest = (i == 0 ? LIGHT_NODES : COLOR_NODES) - 2;
-
-		low[i] = at < 0 ? 0 : at > highest ? highest : (int) at;
-		part[i] = at - low[i];
-	}
-	for (int corner = 0; corner < 8; corner++)
-	{
-		float		weight = sample->weight;
-
-		for (int i = 0; i < 3; i++)
-			weight *= corner >> i & 1 ? part[i] : 1 - part[i];
-		node[low[0] + (corner & 1)][low[1] + (corner >> 1 & 1)][low[2] + (corner >> 2)] += weight;
-	}
+	return fmaxf(0, fminf((value - least) / CELL, cells - 1));
 }
 
-/* Where most samples are, to a node. */
-static void
-guess(const Samples *samples, float *lab)
+/* The cells that have something in them, dark ones first; how many. */
+static int
+fill_cells(const Samples *samples, Cell *cells)
 {
-	static float node[LIGHT_NODES][COLOR_NODES][COLOR_NODES];
-	float		most = 0;
+	int			used = 0;
 
-	memset(node, 0, sizeof(node));
+	memset(cells, 0, sizeof(Cell) * CELLS);
 	for (int i = 0; i < samples->count; i++)
-		share(&samples->sample[i], node);
-	for (int l = 0; l < LIGHT_NODES; l++)
-		for (int a = 0; a < COLOR_NODES; a++)
-			for (int b = 0; b < COLOR_NODES; b++)
-			{
-				if (node[l][a][b] <= most)
-					continue;
-				most = node[l][a][b];
-				lab[0] = l * STEP;
-				lab[1] = a * STEP + COLOR_LEAST;
-				lab[2] = b * STEP + COLOR_LEAST;
-			}
+	{
+		const Sample *sample = &samples->sample[i];
+		int			at = cell_along(sample->lab[0], 0, LIGHT_CELLS);
+		Cell	   *cell;
+
+		at = at * COLOR_CELLS + cell_along(sample->lab[1], COLOR_LEAST, COLOR_CELLS);
+		cell = &cells[at * COLOR_CELLS + cell_along(sample->lab[2], COLOR_LEAST, COLOR_CELLS)];
+		cell->weight += sample->weight;
+		for (int k = 0; k < 3; k++)
+			cell->lab[k] += sample->weight * sample->lab[k];
+	}
+	for (int i = 0; i < CELLS; i++)
+	{
+		if (cells[i].weight == 0)
+			continue;
+		cells[used] = cells[i];
+		for (int k = 0; k < 3; k++)
+			cells[used].lab[k] /= cells[used].weight;
+		used++;
+	}
+	return used;
 }
 
-static bool
-near(const float *a, const float *b, float distance)
+static float
+distance_squared(const float *a, const float *b)
 {
 	float		x = a[0] - b[0];
 	float		y = a[1] - b[1];
 	float		z = a[2] - b[2];
 
-	return x * x + y * y + z * z < distance * distance;
+	return x * x + y * y + z * z;
 }
 
-/* Moves to the mean of the samples around.  False: it stays. */
-static bool
-move(const Samples *samples, float *lab)
+/* The mean colour of the cell with most around it. */
+static const float *
+densest(const Samples *samples)
 {
-	double		sum[3] = {0};
-	double		weight = 0;
-	float		mean[3];
+	static Cell cells[CELLS];
+	int			used = fill_cells(samples, cells);
+	int			best = 0;
+	float		most = 0;
 
-	for (int i = 0; i < samples->count; i++)
+	for (int i = 0; i < used; i++)
 	{
-		const Sample *sample = &samples->sample[i];
+		float		density = 0;
 
-		if (!near(sample->lab, lab, REACH))
-			continue;
-		weight += sample->weight;
-		for (int k = 0; k < 3; k++)
-			sum[k] += sample->weight * sample->lab[k];
+		for (int j = 0; j < used; j++)
+		{
+			float		part = 1 - distance_squared(cells[i].lab, cells[j].lab) / (REACH * REACH);
+
+			density += part > 0 ? part * cells[j].weight : 0;
+		}
+		if (density > most)
+		{
+			most = density;
+			best = i;
+		}
 	}
-	if (weight == 0)
-		return false;
-	for (int k = 0; k < 3; k++)
-		mean[k] = sum[k] / weight;
-	if (near(mean, lab, STAYS))
-		return false;
-	memcpy(lab, mean, sizeof(mean));
-	return true;
+	return cells[best].lab;
 }
 
-/* The median of one of red, green and blue of the samples around. */
+/* Where half of the weight is reached. */
 static int
-median(const Samples *samples, const float *lab, int channel)
+middle(const int *histogram, int weight)
 {
-	int			histogram[256] = {0};
-	int			weight = 0;
-	int			below = 0;
+	int			below = histogram[0];
 	int			value = 0;
 
+	while (2 * below < weight)
+		below += histogram[++value];
+	return value;
+}
+
+/* The median of the samples around, of each of red, green and blue. */
+static void
+median(const Samples *samples, const float *lab, int *rgb)
+{
+	int			histogram[3][256] = {0};
+	int			weight = 0;
+
 	for (int i = 0; i < samples->count; i++)
 	{
 		const Sample *sample = &samples->sample[i];
 
-		if (!near(sample->lab, lab, REACH))
+		if (distance_squared(sample->lab, lab) >= SAME * SAME)
 			continue;
-		histogram[sample->rgb[channel]] += sample->weight;
 		weight += sample->weight;
+		for (int c = 0; c < 3; c++)
+			histogram[c][sample->rgb[c]] += sample->weight;
 	}
-	while (value < 255 && 2 * (below += histogram[value]) < weight)
-		value++;
-	return value;
+	for (int c = 0; c < 3; c++)
+		rgb[c] = middle(histogram[c], weight);
 }
 
 size_t
 img_dominant_color(const ImgSmall *small, char *result)
 {
 	Samples		samples;
-	float		lab[3] = {0};
+	int			rgb[3];
 
 	take_samples(small, &samples);
 	if (samples.count == 0)
 		return 0;
-	guess(&samples, lab);
-	for (int i = 0; i < MOVES && move(&samples, lab); i++)
-		;
-	return snprintf(result, IMG_DESCRIPTION_BYTES, "#%02x%02x%02x", median(&samples, lab, 0),
-					median(&samples, lab, 1), median(&samples, lab, 2));
+	median(&samples, densest(&samples), rgb);
+	return snprintf(result, IMG_DESCRIPTION_BYTES, "#%02x%02x%02x", rgb[0], rgb[1], rgb[2]);
 }

@@ -1,7 +1,7 @@
 /*
  * immediate.c
- *	  img_info(), img_edit(), img_apply(), img_formats(): no job, the answer
- *	  right now.
+ *	  img_info(), img_edit(), img_apply(), img_phash() and its like,
+ *	  img_formats(): no job, the answer right now.
  *
  * Runs in client backends; the pixel work happens in an executor.
  */
@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -24,7 +25,14 @@
 PG_FUNCTION_INFO_V1(img_info);
 PG_FUNCTION_INFO_V1(img_edit);
 PG_FUNCTION_INFO_V1(img_apply);
+PG_FUNCTION_INFO_V1(img_phash);
+PG_FUNCTION_INFO_V1(img_phash_distance);
+PG_FUNCTION_INFO_V1(img_blurhash);
+PG_FUNCTION_INFO_V1(img_dominant_color);
 PG_FUNCTION_INFO_V1(img_formats_list);
+
+#define BLURHASH_LENGTH	28
+#define COLOR_LENGTH	7			/* "#rrggbb" */
 
 static bytea *
 picture_argument(FunctionCallInfo fcinfo, int position)
@@ -137,6 +145,59 @@ img_apply(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* What an executor says of the picture that is the only argument. */
+static bytea *
+description(FunctionCallInfo fcinfo, ImgRequestType type, size_t max_length)
+{
+	bytea	   *picture = picture_argument(fcinfo, 0);
+	ImgAnswer	answer;
+
+	ask(type, NULL, picture, NULL, &answer);
+	if (answer.outputs == 0 || VARSIZE(answer.output->data) - VARHDRSZ > max_length)
+		elog(ERROR, "the image executor describes pictures in other words than this library");
+	return answer.output->data;
+}
+
+/* The same as text; NULL where there is nothing to say. */
+static Datum
+description_text(FunctionCallInfo fcinfo, ImgRequestType type, size_t max_length)
+{
+	bytea	   *output = description(fcinfo, type, max_length);
+
+	if (VARSIZE(output) == VARHDRSZ)
+		PG_RETURN_NULL();
+	img_make_printable(VARDATA(output), VARSIZE(output) - VARHDRSZ);
+	PG_RETURN_TEXT_P(output);
+}
+
+Datum
+img_phash(PG_FUNCTION_ARGS)
+{
+	bytea	   *output = description(fcinfo, IMG_PHASH, sizeof(int64));
+	int64		hash = 0;
+
+	memcpy(&hash, VARDATA(output), VARSIZE(output) - VARHDRSZ);
+	PG_RETURN_INT64(hash);
+}
+
+Datum
+img_phash_distance(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(pg_popcount64(PG_GETARG_INT64(0) ^ PG_GETARG_INT64(1)));
+}
+
+Datum
+img_blurhash(PG_FUNCTION_ARGS)
+{
+	return description_text(fcinfo, IMG_BLURHASH, BLURHASH_LENGTH);
+}
+
+Datum
+img_dominant_color(PG_FUNCTION_ARGS)
+{
+	return description_text(fcinfo, IMG_DOMINANT_COLOR, COLOR_LENGTH);
 }
 
 /* "jpg jpeg jpe" as a text array. */

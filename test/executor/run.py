@@ -14,6 +14,7 @@ import test_formats
 import test_resizing
 import test_operations
 import test_pieces
+import test_describe
 import test_limits
 import test_process
 
