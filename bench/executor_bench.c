@@ -2,7 +2,7 @@
  * executor_bench.c
  *	  What executors do by themselves, without PostgreSQL.
  *
- *	executor_bench PROGRAM photo|tiny|mixed|info DIR N [executors=2] [depth=4] [SAVE_DIR]
+ *	executor_bench PROGRAM KIND DIR N [executors=2] [depth=4] [SAVE_DIR]
  *
  * Feeds the files of DIR, N in all, to executors over the protocol of wire.h,
  * several deep, and prints pictures per second, processor time per picture and
@@ -12,6 +12,8 @@
  *	tiny	resizing {"width": 64, "height": 64, "fit": "crop"}, webp quality 80
  *	mixed	as photo, in the format of the source
  *	info	header only
+ *	small	as photo, to 32 × 32
+ *	phash, blurhash, color	a description
  */
 #include <dirent.h>
 #include <errno.h>
@@ -134,7 +136,7 @@ make_plan(const char *kind)
 	img_step_defaults(step, arguments);
 	for (int i = 0; i < 2; i++)
 	{
-		step->value[arguments[i].slot] = tiny ? 64 : 512;
+		step->value[arguments[i].slot] = tiny ? 64 : strcmp(kind, "small") == 0 ? 32 : 512;
 		step->value[arguments[i].slot + 1] = IMG_PIXELS;
 	}
 	step->value[arguments[2].slot] = tiny ? 0 : 2;
@@ -153,6 +155,12 @@ make_plan(const char *kind)
 		plan.format = IMG_FORMAT_OF_SOURCE;
 	if (strcmp(kind, "info") == 0)
 		request_type = IMG_INFO;
+	if (strcmp(kind, "phash") == 0)
+		request_type = IMG_PHASH;
+	if (strcmp(kind, "blurhash") == 0)
+		request_type = IMG_BLURHASH;
+	if (strcmp(kind, "color") == 0)
+		request_type = IMG_DOMINANT_COLOR;
 }
 
 static void
@@ -316,7 +324,7 @@ main(int argc, char **argv)
 
 	if (argc < 5)
 	{
-		fprintf(stderr, "usage: executor_bench PROGRAM photo|tiny|mixed|info DIR N [executors] [depth] [save dir]\n");
+		fprintf(stderr, "usage: executor_bench PROGRAM photo|tiny|mixed|info|small|phash|blurhash|color DIR N [executors] [depth] [save dir]\n");
 		return 2;
 	}
 	save_dir = argc > 7 ? argv[7] : NULL;

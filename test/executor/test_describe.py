@@ -4,6 +4,7 @@ import math
 import random
 import statistics
 import struct
+import time
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
@@ -402,11 +403,23 @@ def described_though_broken():
                                      client.FAILURE), reply
 
 
+def processor_time(work):
+    """Of the executor, in ms; the least of some tries."""
+    clock = (~executor().process.pid << 3) | 2
+
+    def once():
+        begin = time.clock_gettime(clock)
+        equal(work().outcome, client.DONE)
+        return (time.clock_gettime(clock) - begin) * 1000
+
+    return min(once() for _ in range(7))
+
+
 @test
 def described_at_little_cost():
     """A large JPEG is decoded no larger than for a thumbnail."""
     data = fixtures.encode(scene(1, 4000, 3000), "jpeg", quality=85)
-    thumbnail = min(edit(data, resizing(64, 64, fit=BOUNDS), format="png").microseconds for _ in range(5))
+    thumbnail = processor_time(lambda: edit(data, resizing(64, 64, fit=BOUNDS), format="png"))
     for kind in KINDS:
-        least = min(executor().describe(kind, data).microseconds for _ in range(5))
-        assert least < 1.6 * thumbnail, "kind %d: %d µs, thumbnail %d µs" % (kind, least, thumbnail)
+        least = processor_time(lambda: executor().describe(kind, data))
+        assert least < 1.5 * thumbnail, "kind %d: %.1f ms, thumbnail %.1f ms" % (kind, least, thumbnail)
