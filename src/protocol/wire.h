@@ -64,9 +64,9 @@ typedef enum ImgRequestType
 	IMG_EDIT,					/* run a plan */
 	IMG_INFO,					/* read the header only */
 	IMG_FORMATS,				/* what can be loaded and saved */
-	IMG_PHASH,					/* describe a picture: the output is a native */
-	IMG_BLURHASH,				/* uint64_t or, of the others, text; see */
-	IMG_DOMINANT_COLOR			/* src/executor/describe.h */
+	IMG_PHASH,					/* the output is a native uint64_t, */
+	IMG_BLURHASH,				/* text of 28 characters, */
+	IMG_DOMINANT_COLOR			/* text as "#rrggbb", or nothing */
 } ImgRequestType;
 
 /* Where the bytes of a picture are. */
