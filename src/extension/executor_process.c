@@ -10,92 +10,29 @@
 #endif
 #include "postgres.h"
 
-#include <dlfcn.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "extension/executor_process.h"
+#include "extension/program.h"
 #include "extension/settings.h"
 #include "miscadmin.h"
-#include "port.h"
 #include "storage/fd.h"
 
 /* What a slot's memfd may keep between jobs. */
 #define KEPT_MEMORY		(4 * 1024 * 1024)
 
-#define EXECUTOR_PROGRAM	"imgapi/imgapi-executor"
+#define EXECUTOR_PROGRAM	"imgapi-executor"
 
-/* The program stands beside this library, wherever that was installed. */
-static const char *
-program_path(void)
-{
-	static char path[MAXPGPATH];
-	Dl_info		info;
-
-	if (path[0] != '\0')
-		return path;
-	if (dladdr(program_path, &info) == 0 || info.dli_fname == NULL)
-		elog(ERROR, "could not find the path of the imgapi library");
-	strlcpy(path, info.dli_fname, sizeof(path));
-	get_parent_directory(path);
-	join_path_components(path, path, EXECUTOR_PROGRAM);
-	return path;
-}
-
-/*
- * A new session, so that signals to PostgreSQL's process group pass it by; an
- * empty environment; every signal at its default; no descriptor but those
- * named here.
- */
 static pid_t
 spawn(const char *mode, int fd3, int fd4)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t	none;
-	sigset_t	all;
-	char		sandbox[32];
 	char		memory[32];
-	char		parent[32];
-	char	   *argv[] = {"imgapi-executor", (char *) mode, sandbox, memory, parent, NULL};
-	char	   *environment[] = {NULL};
-	static const char *const sandboxes[] = {"require", "prefer", "off"};
-	pid_t		pid;
-	int			error;
+	char	   *argv[] = {EXECUTOR_PROGRAM, (char *) mode, img_sandbox_argument(), memory, img_parent_argument(), NULL};
 
-	snprintf(sandbox, sizeof(sandbox), "--sandbox=%s", sandboxes[imgapi_sandbox]);
 	snprintf(memory, sizeof(memory), "--memory=%d", imgapi_executor_memory);
-	snprintf(parent, sizeof(parent), "--parent=%d", (int) MyProcPid);
-	sigemptyset(&none);
-	sigfillset(&all);
-
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	/* dup2 of a descriptor onto itself would keep close-on-exec: go by way of
-	 * numbers that nobody has */
-	posix_spawn_file_actions_adddup2(&actions, fd3, 1000);
-	if (fd4 >= 0)
-		posix_spawn_file_actions_adddup2(&actions, fd4, 1001);
-	posix_spawn_file_actions_adddup2(&actions, 1000, 3);
-	if (fd4 >= 0)
-		posix_spawn_file_actions_adddup2(&actions, 1001, 4);
-	posix_spawn_file_actions_addclosefrom_np(&actions, fd4 >= 0 ? 5 : 4);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	error = posix_spawn(&pid, program_path(), &actions, &attributes, argv, environment);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	if (error != 0)
-	{
-		errno = error;
-		return -1;
-	}
-	return pid;
+	return img_program_spawn(argv, fd3, fd4);
 }
 
 static void
@@ -121,7 +58,7 @@ start(ImgExecutor *executor, const char *mode, int listener)
 		errno = error;
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR),
-				 errmsg("could not start the image executor \"%s\": %m", program_path()),
+				 errmsg("could not start the image executor \"%s\": %m", img_program_path(EXECUTOR_PROGRAM)),
 				 errhint("Install it: make install in the imgapi source, or the package that holds imgapi.")));
 	}
 	executor->socket = pair[0];
@@ -167,25 +104,8 @@ img_executor_start_in_pool(ImgExecutor *executor, int listener)
 const char *
 img_executor_end(ImgExecutor *executor)
 {
-	static char how[96];
-	int			status = 0;
+	const char *how = img_program_end(executor->pid);
 
-	if (executor->pid > 0)
-	{
-		int			reaped;
-
-		/* Harmless if it is dead already: it is ours and not reaped. */
-		kill(executor->pid, SIGKILL);
-		do
-			reaped = waitpid(executor->pid, &status, 0);
-		while (reaped < 0 && errno == EINTR);
-		if (reaped < 0)
-			strlcpy(how, "vanished", sizeof(how));
-		else if (WIFSIGNALED(status))
-			snprintf(how, sizeof(how), "killed by signal %d: %s", WTERMSIG(status), strsignal(WTERMSIG(status)));
-		else
-			snprintf(how, sizeof(how), "exited with status %d", WEXITSTATUS(status));
-	}
 	if (executor->socket >= 0)
 		close(executor->socket);
 	for (int i = 0; i < executor->slots; i++)
