@@ -12,7 +12,7 @@ ALTER TABLE @extschema@.img_job_live ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.img_job_ended ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT ON @extschema@.img_job, @extschema@.img_job_error, @extschema@.img_object,
-	@extschema@.img_operation, @extschema@.img_worker, @extschema@.img_stats TO PUBLIC;
+	@extschema@.img_operation, @extschema@.img_worker, @extschema@.img_stats, @extschema@.img_server TO PUBLIC;
 
 CREATE FUNCTION @extschema@.img_grant(role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -49,6 +49,7 @@ BEGIN
 		END IF;
 		IF f.proname NOT IN ('img_status', 'img_wait', 'img_cancel', 'img_output', 'img_result',
 				'img_formats', 'img_operations_contract', 'img_phash_distance', 'img_sees', 'img_worker_list',
+				'img_server_options',
 				'img_no_such_job', 'img_read_row', 'img_object_document', 'img_queue', 'img_named_picture') THEN
 			EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.name);
 		END IF;

@@ -12,12 +12,11 @@
 #include <math.h>
 
 #include "extension/compile_internal.h"
+#include "extension/spelling.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 #include "utils/json.h"
-#include "utils/varlena.h"
 
 /* Bytes of a user's text that an error shows. */
 #define SHOWN_BYTES		60
@@ -158,35 +157,6 @@ img_join(List *names, bool quoted)
 	return out.data;
 }
 
-/* The name that was probably meant, or NULL. */
-static const char *
-nearest(const char *given, int length, List *names)
-{
-	const char *best = NULL;
-	int			distance = 4;	/* more mistakes make another word */
-	char	   *lower;
-	ListCell   *cell;
-
-	if (length == 0 || length > SHOWN_BYTES)
-		return NULL;
-	lower = asc_tolower(given, length);
-	foreach(cell, names)
-	{
-		char	   *name = lfirst(cell);
-		char	   *low = asc_tolower(name, strlen(name));
-		int			d = varstr_levenshtein_less_equal(lower, strlen(lower),
-													  low, strlen(low),
-													  1, 1, 1, distance, true);
-
-		if (d < distance && d * 2 <= strlen(name))
-		{
-			best = name;
-			distance = d;
-		}
-	}
-	return best;
-}
-
 /* Result codes of the operation contract (NHN), for what is wrong. */
 enum
 {
@@ -212,7 +182,7 @@ img_refuse_key(const ImgPath *object, const char *key, int length,
 			   List *allowed, char *home)
 {
 	ImgPath		path = {object, key, length};
-	const char *meant = nearest(key, length, allowed);
+	const char *meant = img_nearest(key, length, allowed);
 
 	if (meant != NULL)
 		home = psprintf("Did you mean \"%s\"?", meant);
@@ -236,7 +206,7 @@ img_refuse_value(const ImgPath *path, const char *problem,
 	char	   *hint;
 
 	if (value->type == jbvString)
-		meant = nearest(value->val.string.val, value->val.string.len, words);
+		meant = img_nearest(value->val.string.val, value->val.string.len, words);
 	if (meant != NULL)
 		hint = psprintf("Did you mean \"%s\"?", meant);
 	else

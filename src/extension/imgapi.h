@@ -16,7 +16,9 @@
  * process. */
 extern void img_new_uuid(pg_uuid_t *uuid);
 
-/* visibility.c: whether that role may see rows of that owner. */
+/* visibility.c: superusers and members of imgapi.admin_role; and whether a role
+ * may see rows of that owner. */
+extern bool img_is_administrator(Oid role);
 extern bool img_role_sees(Oid owner, Oid role);
 
 /* launcher.c, dispatcher.c: background workers */

@@ -15,16 +15,22 @@ PG_FUNCTION_INFO_V1(img_sees);
 PG_FUNCTION_INFO_V1(img_sees_as);
 
 bool
-img_role_sees(Oid owner, Oid role)
+img_is_administrator(Oid role)
 {
 	Oid			admin;
 
-	if (owner == role || superuser_arg(role))
+	if (superuser_arg(role))
 		return true;
 	if (imgapi_admin_role[0] == '\0')
 		return false;
 	admin = get_role_oid(imgapi_admin_role, true);
 	return OidIsValid(admin) && is_member_of_role(role, admin);
+}
+
+bool
+img_role_sees(Oid owner, Oid role)
+{
+	return owner == role || img_is_administrator(role);
 }
 
 Datum

@@ -1,0 +1,82 @@
+/*
+ * server_type.h
+ *	  What a type of foreign server declares about itself.
+ *
+ * One type is one file in src/servers.  Each declares the options of its
+ * servers and of their user mappings, with type, range and default; the
+ * validator, CREATE SERVER's check of the whole, img_server_options() and the
+ * readers of a server all go by this one declaration.
+ */
+#ifndef IMGAPI_SERVER_TYPE_H
+#define IMGAPI_SERVER_TYPE_H
+
+#include <stdbool.h>
+
+typedef enum ImgOptionType
+{
+	IMG_OPTION_TEXT,			/* anything printable, not empty */
+	IMG_OPTION_BOOL,
+	IMG_OPTION_INTEGER,			/* min to max */
+	IMG_OPTION_MILLISECONDS,	/* '30s'; min to max */
+	IMG_OPTION_BYTES,			/* '16MB'; min to max, in kB as parse_int() counts */
+	IMG_OPTION_ORIGIN,			/* https://host[:port] */
+	IMG_OPTION_URL,				/* the same with a path */
+	IMG_OPTION_BUCKET,
+	IMG_OPTION_WORD,			/* letters, digits, '-', '_' and '.' */
+	IMG_OPTION_PREFIX,			/* folder within the storage, ends in '/' */
+	IMG_OPTION_HEADERS			/* lines "Name: value" */
+} ImgOptionType;
+
+typedef struct ImgServerOption
+{
+	const char *name;			/* NULL ends a list */
+	ImgOptionType type;
+	int			min;
+	int			max;
+	const char *initial;		/* when not given; NULL: nothing */
+	bool		required;
+	bool		of_mapping;		/* belongs to the user mapping: never shown */
+	bool		administrators; /* only they may set it */
+	const char *help;			/* one line for the reference */
+} ImgServerOption;
+
+typedef struct ImgServerType
+{
+	const char *name;
+	const char *help;
+	bool		is_storage;		/* storage://NAME/path */
+	bool		needs_mapping;
+	const ImgServerOption *options;
+	const char *example;		/* OPTIONS that make a server */
+	const char *mapping_example;	/* and a user mapping; NULL: needs none */
+} ImgServerType;
+
+/* What every server that is reached over the network has. */
+#define IMG_NETWORK_OPTIONS(connections) \
+	{"max_connections", IMG_OPTION_INTEGER, 1, 1024, connections, \
+	 .help = "requests at a time, of this database's worker"}, \
+	{"timeout", IMG_OPTION_MILLISECONDS, 100, 3600 * 1000, "60s", \
+	 .help = "time for one request, transfer included"}, \
+	{"connect_timeout", IMG_OPTION_MILLISECONDS, 100, 600 * 1000, "10s", \
+	 .help = "time to connect, of the above"}, \
+	{"allow_private", IMG_OPTION_BOOL, .initial = "false", .administrators = true, \
+	 .help = "may have a private or loopback address"}
+
+/* One a file. */
+extern const ImgServerType img_server_claid;
+extern const ImgServerType img_server_topaz;
+extern const ImgServerType img_server_nhn;
+extern const ImgServerType img_server_kitsu;
+extern const ImgServerType img_server_s3;
+extern const ImgServerType img_server_http;
+
+extern const ImgServerType *const img_server_types[];
+extern const int img_server_type_count;
+
+/* NULL: there is none of that name. */
+extern const ImgServerType *img_server_type(const char *name);
+
+/* NULL: the type has no such option. */
+extern const ImgServerOption *img_server_type_option(const ImgServerType *type, const char *name);
+
+#endif							/* IMGAPI_SERVER_TYPE_H */
