@@ -11,10 +11,10 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
@@ -78,7 +78,7 @@ refuse_unknown(const char *name, Oid wrapper, Oid role, bool of_others)
 			 errmsg("server \"%s\" does not exist", name),
 			 usable[0] != '\0' ? errdetail("Servers that role %s may use: %s.", GetUserNameFromId(role, false), usable) :
 			 errdetail("There is no server that role %s may use.", GetUserNameFromId(role, false)),
-			 errhint("CREATE SERVER %s FOREIGN DATA WRAPPER imgapi TYPE 's3' OPTIONS (%s);",
+			 errhint("CREATE SERVER %s TYPE 's3' FOREIGN DATA WRAPPER imgapi OPTIONS (%s);",
 					 quote_identifier(name), img_server_s3.example)));
 }
 

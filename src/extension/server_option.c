@@ -10,6 +10,7 @@
 #include "extension/server.h"
 #include "extension/spelling.h"
 #include "extension/url.h"
+#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 

@@ -84,7 +84,7 @@ img_server_validator(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("\"%s\" is not an option here: foreign-data wrapper imgapi has options of servers and user mappings only",
 						((DefElem *) linitial(options))->defname),
-				 errhint("CREATE SERVER NAME FOREIGN DATA WRAPPER imgapi TYPE 's3' OPTIONS (%s);", img_server_s3.example)));
+				 errhint("CREATE SERVER NAME TYPE 's3' FOREIGN DATA WRAPPER imgapi OPTIONS (%s);", img_server_s3.example)));
 	foreach(cell, options)
 	{
 		DefElem    *given = lfirst(cell);
@@ -125,7 +125,7 @@ img_server_type_of(const char *server, const char *type)
 			 errmsg("server \"%s\" has no type", server),
 			 errdetail("Types: %s.", list.data),
 			 meant ? errhint("Did you mean TYPE '%s'?", meant) :
-			 errhint("CREATE SERVER %s FOREIGN DATA WRAPPER imgapi TYPE 's3' OPTIONS (%s);",
+			 errhint("CREATE SERVER %s TYPE 's3' FOREIGN DATA WRAPPER imgapi OPTIONS (%s);",
 					 quote_identifier(server), img_server_s3.example)));
 }
 
@@ -162,7 +162,7 @@ img_require_options(const ImgServerType *type, bool of_mapping, List *given, con
 				 of_mapping ? errdetail("User mappings for server \"%s\" need it, because the server is of type %s.", server, type->name) :
 				 errdetail("Server \"%s\" needs it, because it is of type %s.", server, type->name),
 				 of_mapping ? errhint("%s", img_mapping_line(type, server, role)) :
-				 errhint("CREATE SERVER %s FOREIGN DATA WRAPPER imgapi TYPE '%s' OPTIONS (%s);",
+				 errhint("CREATE SERVER %s TYPE '%s' FOREIGN DATA WRAPPER imgapi OPTIONS (%s);",
 						 quote_identifier(server), type->name, type->example)));
 	}
 }
