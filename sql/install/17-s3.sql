@@ -22,6 +22,12 @@ CREATE FUNCTION @extschema@.img_s3_request(server name, action text, path text D
 COMMENT ON FUNCTION @extschema@.img_s3_request(name, text, text, jsonb, text[], bytea, timestamptz, regrole) IS
 	'Internal: the requests that the worker sends to S3 servers: put, get, head, delete, delete_batch, list, multipart_create, multipart_part, multipart_complete, multipart_abort, multipart_list.';
 
+CREATE FUNCTION @extschema@.img_s3_answer(server name, action text, body bytea, role regrole DEFAULT NULL)
+RETURNS TABLE (path text, bytes bigint, etag text, at timestamptz, upload_id text, code text, transient bool, next text)
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_s3_answer(name, text, bytea, regrole) IS
+	'Internal: what the worker reads in an answer to list, multipart_list, multipart_create or delete_batch.';
+
 CREATE FUNCTION @extschema@.img_s3_failure(server name, status int, date text, body bytea, role regrole DEFAULT NULL,
 	OUT code text, OUT sqlstate text, OUT transient bool, OUT message text, OUT hint text)
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME';

@@ -21,6 +21,7 @@
 PG_FUNCTION_INFO_V1(img_storage_presign);
 PG_FUNCTION_INFO_V1(img_s3_sign_call);
 PG_FUNCTION_INFO_V1(img_s3_request);
+PG_FUNCTION_INFO_V1(img_s3_answer);
 PG_FUNCTION_INFO_V1(img_s3_failure);
 PG_FUNCTION_INFO_V1(img_http_request);
 
@@ -339,6 +340,88 @@ img_s3_request(PG_FUNCTION_ARGS)
 	if (!nulls[3])
 		values[3] = PointerGetDatum(cstring_to_text_with_len(request.body, request.body_length));
 	PG_RETURN_DATUM(row(fcinfo, values, nulls));
+}
+
+/* ------------------------------------------------------------------ answers */
+
+#define ANSWER_COLUMNS	8
+
+/* path, bytes, etag, at, upload_id, code, transient, next */
+static void
+put_answer(ReturnSetInfo *result, const char *path, const ImgS3Entry *entry, const ImgS3Upload *upload,
+		   const ImgS3Undeleted *undeleted, const char *next)
+{
+	Datum		values[ANSWER_COLUMNS] = {0};
+	bool		nulls[ANSWER_COLUMNS] = {false};
+
+	values[0] = text_or_null(path, &nulls[0]);
+	nulls[1] = entry == NULL;
+	values[1] = entry ? Int64GetDatum(entry->bytes) : 0;
+	values[2] = text_or_null(entry ? entry->etag : NULL, &nulls[2]);
+	nulls[3] = entry == NULL && (upload == NULL || path == NULL);
+	values[3] = TimestampTzGetDatum(entry ? entry->modified : upload ? upload->begun : 0);
+	values[4] = text_or_null(upload ? upload->upload_id : NULL, &nulls[4]);
+	values[5] = text_or_null(undeleted ? undeleted->code : NULL, &nulls[5]);
+	nulls[6] = undeleted == NULL;
+	values[6] = BoolGetDatum(undeleted && undeleted->transient);
+	values[7] = text_or_null(next, &nulls[7]);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+static void
+put_answers(ReturnSetInfo *result, const ImgS3 *s3, const char *action, const char *body, size_t length)
+{
+	ListCell   *cell;
+	char	   *next;
+	List	   *rows;
+
+	if (strcmp(action, "list") == 0)
+	{
+		rows = img_s3_read_list(s3, body, length, &next);
+		foreach(cell, rows)
+			put_answer(result, ((ImgS3Entry *) lfirst(cell))->path, lfirst(cell), NULL, NULL, next);
+	}
+	else if (strcmp(action, "multipart_list") == 0)
+	{
+		rows = img_s3_read_uploads(s3, body, length);
+		foreach(cell, rows)
+			put_answer(result, ((ImgS3Upload *) lfirst(cell))->path, NULL, lfirst(cell), NULL, NULL);
+	}
+	else if (strcmp(action, "multipart_create") == 0)
+	{
+		ImgS3Upload upload = {.upload_id = img_s3_read_upload_id(body, length)};
+
+		put_answer(result, NULL, NULL, &upload, NULL, NULL);
+	}
+	else if (strcmp(action, "delete_batch") == 0)
+	{
+		rows = img_s3_read_undeleted(s3, body, length);
+		foreach(cell, rows)
+			put_answer(result, ((ImgS3Undeleted *) lfirst(cell))->path, NULL, NULL, lfirst(cell), NULL);
+	}
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is nothing to read in the answer to \"%s\"", action),
+				 errdetail("Allowed: list, multipart_list, multipart_create, delete_batch.")));
+}
+
+/* img_s3_answer(server, action, body, role) */
+Datum
+img_s3_answer(PG_FUNCTION_ARGS)
+{
+	const ImgServer *server = server_argument(fcinfo, 0, 3, &img_server_s3);
+	char	   *action = required_text(fcinfo, 1, "action");
+	bytea	   *body;
+
+	if (PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	body = PG_GETARG_BYTEA_PP(2);
+	img_home_of_function(fcinfo->flinfo->fn_oid);
+	InitMaterializedSRF(fcinfo, 0);
+	put_answers((ReturnSetInfo *) fcinfo->resultinfo, img_s3(server), action,
+				VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body));
+	PG_RETURN_NULL();
 }
 
 /* img_s3_failure(server, status, date, body, role); NULL: it is none */
