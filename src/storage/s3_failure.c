@@ -38,7 +38,7 @@ static const Meaning meanings[] = {
 	{"IncompleteBody", ERRCODE_SYSTEM_ERROR, true},
 	/* who we are */
 	{"RequestTimeTooSkewed", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, "Set the clock of the database's machine."},
-	{"SignatureDoesNotMatch", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, "Check secret_access_key and region."},
+	{"SignatureDoesNotMatch", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, "Check access_key_id, secret_access_key and region."},
 	{"InvalidAccessKeyId", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, "Check access_key_id."},
 	{"InvalidToken", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, "Check session_token."},
 	{"ExpiredToken", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, "Renew access_key_id, secret_access_key and session_token."},
