@@ -44,10 +44,16 @@ COMMENT ON FUNCTION @extschema@.img_http_request(name, text, regrole) IS
 -- elements are looked for by their local names.
 
 CREATE FUNCTION @extschema@.img_s3_document(body bytea) RETURNS xml
-	LANGUAGE sql STABLE STRICT
-RETURN XMLPARSE(DOCUMENT pg_catalog.convert_from(body, 'UTF8'));
+LANGUAGE plpgsql STABLE STRICT
+AS $$
+BEGIN
+	RETURN XMLPARSE(DOCUMENT pg_catalog.convert_from(body, 'UTF8'));
+EXCEPTION WHEN invalid_xml_document OR character_not_in_repertoire OR untranslatable_character THEN
+	RAISE 'an S3 server''s answer is not the XML it should be'
+		USING ERRCODE = 'system_error', DETAIL = pg_catalog.format('%s bytes: %s', pg_catalog.octet_length(body), SQLERRM);
+END $$;
 COMMENT ON FUNCTION @extschema@.img_s3_document(bytea) IS
-	'Internal: an answer of an S3 server. Error: 0A000 where PostgreSQL was built without libxml.';
+	'Internal: an answer of an S3 server. Errors: 58000 when it is no XML, 0A000 where PostgreSQL was built without libxml.';
 
 CREATE FUNCTION @extschema@.img_s3_error(body bytea, OUT code text, OUT message text, OUT server_time text)
 LANGUAGE plpgsql STABLE STRICT

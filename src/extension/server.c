@@ -78,6 +78,7 @@ refuse_unknown(const char *name, Oid wrapper, Oid role, bool of_others)
 			 errmsg("server \"%s\" does not exist", name),
 			 usable[0] != '\0' ? errdetail("Servers that role %s may use: %s.", GetUserNameFromId(role, false), usable) :
 			 errdetail("There is no server that role %s may use.", GetUserNameFromId(role, false)),
+			 of_others ? errhint("SELECT name FROM img_server WHERE usable;") :
 			 errhint("CREATE SERVER %s TYPE 's3' FOREIGN DATA WRAPPER imgapi OPTIONS (%s);",
 					 quote_identifier(name), img_server_s3.example)));
 }
@@ -176,16 +177,16 @@ read_server(Oid oid, Oid role)
 	server->context = CurrentMemoryContext;
 	server->type = img_server_type_of(found->servername, found->servertype);
 	read_defaults(server);
-	img_require_options(server->type, false, found->options, server->name, InvalidOid);
+	img_require_options(server->type, false, found->options, server->name, InvalidOid, true);
 	read_options(server, found->options, false);
 	mapping = mapping_options(oid, role, &mapped);
 	if (!mapped && server->type->needs_mapping)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("there is no user mapping of role %s for server \"%s\"", GetUserNameFromId(role, false), server->name),
-				 errhint("%s", img_mapping_line(server->type, server->name, role))));
+				 errhint("%s", img_mapping_line("CREATE", server->type, server->name, role))));
 	if (mapped)
-		img_require_options(server->type, true, mapping, server->name, role);
+		img_require_options(server->type, true, mapping, server->name, role, true);
 	read_options(server, mapping, true);
 	server->allow_private = img_server_number(server, "allow_private") != 0;
 	return server;

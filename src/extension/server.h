@@ -80,11 +80,13 @@ extern void img_refuse_option(const ImgServerType *type, bool of_mapping, const 
 /* server_validator.c: 42704 or 22023 unless it is a type. */
 extern const ImgServerType *img_server_type_of(const char *server, const char *type);
 
-/* HV002 when a required option is missing among these (DefElem). */
+/* HV002 when a required option is missing among these (DefElem).  The hint
+ * creates what lacks it, or alters it when it is in use. */
 extern void img_require_options(const ImgServerType *type, bool of_mapping, List *given,
-								const char *server, Oid role);
+								const char *server, Oid role, bool in_use);
 
-/* "CREATE USER MAPPING …", with the options of the type. */
-extern char *img_mapping_line(const ImgServerType *type, const char *server, Oid role);
+/* "CREATE USER MAPPING …", with the options of the type; verb is CREATE or
+ * ALTER, and no role means PUBLIC. */
+extern char *img_mapping_line(const char *verb, const ImgServerType *type, const char *server, Oid role);
 
 #endif							/* IMGAPI_SERVER_H */

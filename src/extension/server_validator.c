@@ -48,6 +48,14 @@ find_option(const char *name, bool of_mapping)
 	pg_unreachable();
 }
 
+/* Whether a value must not be shown: also where somebody has put a secret that
+ * does not belong there. */
+static bool
+may_be_secret(const ImgServerOption *option, const char *text)
+{
+	return option->of_mapping || option->type == IMG_OPTION_HEADERS || strchr(text, '@') != NULL;
+}
+
 static void
 check_value(const ImgServerOption *option, const char *text)
 {
@@ -58,7 +66,7 @@ check_value(const ImgServerOption *option, const char *text)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the value of option \"%s\" is not valid", option->name),
-				 option->of_mapping ? errdetail("Allowed: %s.", allowed) :
+				 may_be_secret(option, text) ? errdetail("Allowed: %s.", allowed) :
 				 errdetail("Given: \"%s\". Allowed: %s.", text, allowed),
 				 option->initial ? errhint("Leave it out for '%s', or see SELECT * FROM img_server_options() WHERE option = '%s';",
 										   option->initial, option->name) :
@@ -141,16 +149,25 @@ given_option(List *given, const char *name)
 }
 
 char *
-img_mapping_line(const ImgServerType *type, const char *server, Oid role)
+img_mapping_line(const char *verb, const ImgServerType *type, const char *server, Oid role)
 {
 	const char *user = OidIsValid(role) ? quote_identifier(GetUserNameFromId(role, false)) : "PUBLIC";
 
-	return psprintf("CREATE USER MAPPING FOR %s SERVER %s OPTIONS (%s);", user, quote_identifier(server),
+	return psprintf("%s USER MAPPING FOR %s SERVER %s OPTIONS (%s);", verb, user, quote_identifier(server),
 					type->mapping_example);
 }
 
+static char *
+server_line(const ImgServerType *type, const char *server, const ImgServerOption *missing, bool in_use)
+{
+	if (in_use)
+		return psprintf("ALTER SERVER %s OPTIONS (ADD %s '...');", quote_identifier(server), missing->name);
+	return psprintf("CREATE SERVER %s TYPE '%s' FOREIGN DATA WRAPPER imgapi OPTIONS (%s);",
+					quote_identifier(server), type->name, type->example);
+}
+
 void
-img_require_options(const ImgServerType *type, bool of_mapping, List *given, const char *server, Oid role)
+img_require_options(const ImgServerType *type, bool of_mapping, List *given, const char *server, Oid role, bool in_use)
 {
 	for (const ImgServerOption *o = type->options; o->name != NULL; o++)
 	{
@@ -161,9 +178,8 @@ img_require_options(const ImgServerType *type, bool of_mapping, List *given, con
 				 errmsg("option \"%s\" is missing: %s", o->name, o->help),
 				 of_mapping ? errdetail("User mappings for server \"%s\" need it, because the server is of type %s.", server, type->name) :
 				 errdetail("Server \"%s\" needs it, because it is of type %s.", server, type->name),
-				 of_mapping ? errhint("%s", img_mapping_line(type, server, role)) :
-				 errhint("CREATE SERVER %s TYPE '%s' FOREIGN DATA WRAPPER imgapi OPTIONS (%s);",
-						 quote_identifier(server), type->name, type->example)));
+				 errhint("%s", of_mapping ? img_mapping_line(in_use ? "ALTER" : "CREATE", type, server, role) :
+						 server_line(type, server, o, in_use))));
 	}
 }
 
@@ -224,7 +240,7 @@ check_server(const char *name)
 				 errhint("Choose another name.")));
 	type = img_server_type_of(name, server->servertype);
 	check_names(type, false, server->options, name);
-	img_require_options(type, false, server->options, name, InvalidOid);
+	img_require_options(type, false, server->options, name, InvalidOid, false);
 	if (type == &img_server_s3)
 		check_host_style(name, server->options);
 }
@@ -249,9 +265,15 @@ check_mapping(const char *name, RoleSpec *user)
 	options = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
 	if (!isnull)
 		given = untransformRelOptions(options);
-	check_names(type, true, given, name);
-	img_require_options(type, true, given, name, role);
 	ReleaseSysCache(tuple);
+	check_names(type, true, given, name);
+	/* who is no superuser dumps mappings without their options */
+	if (given == NIL && type->needs_mapping)
+		ereport(WARNING,
+				(errmsg("the user mapping for server \"%s\" has no options yet: it cannot be used", name),
+				 errhint("%s", img_mapping_line("ALTER", type, name, role))));
+	else
+		img_require_options(type, true, given, name, role, false);
 }
 
 /*

@@ -8,7 +8,7 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER aws
 \pset tuples_only on
 
 -- GET of an object: f0e8bdb8…
-SELECT url, unnest(signed), canonical, to_sign FROM img_s3_sign('aws', 'GET', 'test.txt',
+SELECT url, signed[4], canonical, to_sign FROM img_s3_sign('aws', 'GET', 'test.txt',
 	headers => '{"Range": "bytes=0-9"}', body => '', at => :at) \gx
 -- PUT of an object: 98ad7217…
 SELECT s.url, h.header FROM img_s3_sign('aws', 'PUT', 'test$file.text',
@@ -109,6 +109,8 @@ SELECT path, bytes, etag, at AT TIME ZONE 'UTC', next FROM unnest(ARRAY['', ' xm
 		'<Contents><Key>a &amp; b/ü.jpg</Key><Size>5000000000</Size><ETag>&quot;e&quot;</ETag><LastModified>2013-05-24T00:00:01.500Z</LastModified></Contents></ListBucketResult>', 'UTF8'));
 SELECT count(*) FROM img_s3_answer('aws', 'list', '<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>');
 SELECT * FROM img_s3_answer('aws', 'list', '<html>');
+SELECT * FROM img_s3_answer('aws', 'list', '\xff');
+SELECT * FROM img_s3_answer('aws', 'list', '');
 SELECT * FROM img_s3_answer('aws', 'multipart_create', '<Other/>');
 SELECT path, code, transient FROM img_s3_answer('aws', 'delete_batch', '<DeleteResult><Deleted><Key>gone</Key></Deleted>
 	<Error><Key>a</Key><Code>AccessDenied</Code></Error><Error><Key>b</Key><Code>InternalError</Code><Message>m</Message></Error></DeleteResult>');

@@ -228,6 +228,12 @@ key = next(o['Key'] for o in s3.list_objects_v2(Bucket='photos', Prefix='a folde
 answer = s3.get_object(Bucket='photos', Key=key)
 print(hashlib.sha256(answer['Body'].read()).hexdigest(), answer['ContentType'])
 PYTHON
+	if ($server->{kind} eq 'ceph')
+	{
+		status_is(s3_call($node, 's3', 'put', 'tagged', 'x', details => q{'{"tags": "imgapi=7-days&note=a%20b"}'}), 200, 'tags');
+		is(boto3($server, q{print(sorted((t['Key'], t['Value']) for t in s3.get_object_tagging(Bucket='photos', Key='tagged')['TagSet']))}),
+			q{[('imgapi', '7-days'), ('note', 'a b')]}, '… are there for the rules of the bucket');
+	}
 	is(boto3($server, q{s3.put_object(Bucket='photos', Key='from boto3/ö.txt', Body=b'by boto3')}), '', 'boto3 writes');
 	is(s3_call($node, 's3', 'get', 'from boto3/ö.txt')->{body}, 'by boto3', '… what we read');
 	is(boto3($server, <<'PYTHON'), s3_link_without_signature($server), 'boto3 makes the same link');
