@@ -17,7 +17,8 @@ MODULE_big = imgapi
 PLAN_SRC = src/plan/registry.c src/plan/plan.c src/plan/metadata.c \
 	src/protocol/wire.c $(sort $(wildcard src/operations/*.c src/formats/*.c))
 
-EXTENSION_SRC = $(sort $(wildcard src/extension/*.c src/servers/*.c src/storage/*.c src/templates/*.c))
+EXTENSION_SRC = src/protocol/fetch.c \
+	$(sort $(wildcard src/extension/*.c src/servers/*.c src/storage/*.c src/templates/*.c))
 OBJS = $(PLAN_SRC:.c=.o) $(EXTENSION_SRC:.c=.o)
 PROGRAMS = build/imgapi-executor
 
