@@ -8,7 +8,7 @@
 PKG_CONFIG ?= pkg-config
 
 EXECUTOR_PACKAGES = vips gmodule-2.0 libjpeg libpng libwebp lcms2 libseccomp
-EXECUTOR_SRC = $(PLAN_SRC) $(sort $(wildcard src/executor/*.c))
+EXECUTOR_SRC = $(PLAN_SRC) $(sort $(wildcard src/program/*.c src/executor/*.c))
 EXECUTOR_DIR = build/executor$(if $(ASAN),-asan)
 EXECUTOR_OBJS = $(EXECUTOR_SRC:src/%.c=$(EXECUTOR_DIR)/%.o)
 EXECUTOR_CFLAGS = -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
