@@ -7,7 +7,7 @@
 #	make help			more
 #
 # PGXS cannot build a module and programs in one Makefile, so the programs have
-# rules of their own: executor.mk.
+# rules of their own: executor.mk, fetcher.mk.
 
 EXTENSION = imgapi
 EXTVERSION = 0.1.0
@@ -20,7 +20,7 @@ PLAN_SRC = src/plan/registry.c src/plan/plan.c src/plan/metadata.c \
 EXTENSION_SRC = src/protocol/fetch.c \
 	$(sort $(wildcard src/extension/*.c src/servers/*.c src/storage/*.c src/templates/*.c))
 OBJS = $(PLAN_SRC:.c=.o) $(EXTENSION_SRC:.c=.o)
-PROGRAMS = build/imgapi-executor
+PROGRAMS = build/imgapi-executor build/imgapi-fetcher
 
 DATA_built = sql/imgapi--$(EXTVERSION).sql
 DATA = $(wildcard sql/imgapi--*--*.sql)
@@ -42,12 +42,13 @@ PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 all: $(PROGRAMS)
 include executor.mk
+include fetcher.mk
 
 # What is missing for building is said at once, and how to get it. These goals
 # install it themselves, or need nothing.
 ifneq ($(filter-out demo test clean help,$(or $(MAKECMDGOALS),all)),)
 MISSING := $(if $(PGXS),,PostgreSQL's server headers (`$(PG_CONFIG) --pgxs`)) \
-	$(shell for p in $(EXECUTOR_PACKAGES); do $(PKG_CONFIG) --exists $$p 2>/dev/null || echo $$p; done)
+	$(shell for p in $(EXECUTOR_PACKAGES) $(FETCHER_PACKAGES); do $(PKG_CONFIG) --exists $$p 2>/dev/null || echo $$p; done)
 ifneq ($(strip $(MISSING)),)
 define COMPLAINT
 not found: $(strip $(MISSING))
@@ -104,6 +105,7 @@ help:
 	@echo 'make gallery              what each operation looks like, by the running server'
 	@echo 'make installcheck         regression and isolation tests on the running server'
 	@echo 'make check-executor       tests of imgapi-executor alone; ASAN=1 with sanitizers'
+	@echo 'make check-fetcher        the same of imgapi-fetcher'
 	@echo 'make fuzz FUZZ_SECONDS=20 hostile plans and files'
 	@echo 'make clean                remove what was built'
 	@echo
