@@ -18,7 +18,7 @@
 #include "fetcher/trust.h"
 #include "fetcher/watch.h"
 
-#define RECEIVE_BUFFER		(64 * 1024)
+#define RECEIVE_BUFFER		(32 * 1024)
 #define MAX_HEADER_LINES	256
 
 static int64_t

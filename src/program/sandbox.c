@@ -56,7 +56,7 @@ img_sandbox_parse(const char *word, ImgSandbox *sandbox)
 
 /* Rules that look at arguments and hold for all. */
 static int
-add_conditions(scmp_filter_ctx filter)
+add_conditions(scmp_filter_ctx filter, uint32_t otherwise)
 {
 	int			failed = 0;
 
@@ -67,7 +67,8 @@ add_conditions(scmp_filter_ctx filter)
 	/* threads, not processes; the flags of clone3 cannot be looked at */
 	failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 							   SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-	failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	if (otherwise != SCMP_ACT_ERRNO(ENOSYS))
+		failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 							   SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
 	/* abort() */
@@ -104,7 +105,7 @@ close_with_seccomp(const ImgConfinement *confinement)
 	if (failed == 0)
 		failed = add_calls(filter, SCMP_ACT_ERRNO(EPERM), confinement->refused);
 	if (failed == 0)
-		failed = add_conditions(filter);
+		failed = add_conditions(filter, confinement->otherwise);
 	if (failed == 0 && confinement->add_conditions != NULL)
 		failed = confinement->add_conditions(filter);
 	if (failed == 0)
