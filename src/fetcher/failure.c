@@ -51,7 +51,8 @@ stage_of(const ImgTransfer *transfer, CURLcode result)
 		case CURLE_URL_MALFORMAT:
 		case CURLE_UNSUPPORTED_PROTOCOL:
 		case CURLE_LOGIN_DENIED:
-			return IMG_FETCH_AT_URL;
+			/* later they are about the answer, which is no HTTP */
+			return transfer->connected ? stage_reached(transfer) : IMG_FETCH_AT_URL;
 		case CURLE_COULDNT_RESOLVE_HOST:
 			return IMG_FETCH_AT_RESOLVE;
 		case CURLE_SSL_CONNECT_ERROR:

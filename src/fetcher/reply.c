@@ -25,6 +25,17 @@ add_string(size_t at, const char *text)
 	return length;
 }
 
+/* libcurl 7.88 leaves the line end in an empty value. */
+static size_t
+trimmed(const char *value)
+{
+	size_t		length = strlen(value);
+
+	while (length > 0 && strchr(" \t\r\n", value[length - 1]) != NULL)
+		length--;
+	return length;
+}
+
 /* Those of the last answer, names in lower case. */
 static size_t
 add_headers(size_t start, CURL *easy)
@@ -35,10 +46,10 @@ add_headers(size_t start, CURL *easy)
 	while ((header = curl_easy_nextheader(easy, CURLH_HEADER | CURLH_TRAILER, -1, header)) != NULL)
 	{
 		size_t		name = strlen(header->name) + 1;
-		size_t		value = strlen(header->value) + 1;
+		size_t		value = trimmed(header->value);
 
 		/* cannot be: they were counted when they came */
-		if (at + name + value > start + IMG_FETCH_MAX_HEADERS)
+		if (at + name + value + 1 > start + IMG_FETCH_MAX_HEADERS)
 			break;
 		for (size_t i = 0; i < name; i++)
 		{
@@ -47,7 +58,8 @@ add_headers(size_t start, CURL *easy)
 			strings[at + i] = c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 		}
 		memcpy(strings + at + name, header->value, value);
-		at += name + value;
+		strings[at + name + value] = '\0';
+		at += name + value + 1;
 	}
 	return at - start;
 }

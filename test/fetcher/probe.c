@@ -3,10 +3,9 @@
  *	  What cannot be asked over the fetcher's socket.
  *
  *	fetcher-probe policy ADDRESS …	the kind of each, or "public"
- *	fetcher-probe sandbox FILE		what works inside of the fetcher's sandbox
+ *	fetcher-probe sandbox FILE SOCKET	what works inside of the fetcher's sandbox
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -57,10 +56,10 @@ static int
 connect_by_name(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int			pair[2];
+	int			pair[2] = {socket(AF_UNIX, SOCK_STREAM, 0)};
 
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+	if (pair[0] < 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
 		return -1;
 	return connect(pair[0], (struct sockaddr *) &address, sizeof(address));
 }
@@ -111,7 +110,7 @@ start_thread(void)
 
 /* The same before and inside, so that a "no" is the sandbox's. */
 static void
-try_all(const char *file)
+try_all(const char *file, const char *listener)
 {
 	int			pair[2];
 	int			memory;
@@ -127,7 +126,7 @@ try_all(const char *file)
 	say("internet6_socket", socket(AF_INET6, SOCK_DGRAM, 0));
 	say("local_socket", socket(AF_UNIX, SOCK_STREAM, 0));
 	say("packet_pair", socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
-	say("connect_by_name", connect_by_name("/nowhere") < 0 && errno == ENOENT ? 0 : -1);
+	say("connect_by_name", connect_by_name(listener));
 	say("listen", listen_somewhere());
 	say("signal", kill(getppid(), 0));
 	say("fork", fork_and_end());
@@ -146,14 +145,14 @@ main(int argc, char **argv)
 
 	if (argc >= 3 && strcmp(argv[1], "policy") == 0)
 		return policy(argv + 2);
-	if (argc != 3 || strcmp(argv[1], "sandbox") != 0)
+	if (argc != 4 || strcmp(argv[1], "sandbox") != 0)
 		return 2;
-	try_all(argv[2]);
+	try_all(argv[2], argv[3]);
 	state = img_sandbox_early(IMG_SANDBOX_REQUIRE, &img_fetcher_confinement);
 	state = img_sandbox_close(IMG_SANDBOX_REQUIRE, &img_fetcher_confinement, state, &problem);
 	printf("inside %s\n", state != NULL ? state : problem);
 	fflush(stdout);
-	try_all(argv[2]);
+	try_all(argv[2], argv[3]);
 	execv("/bin/true", (char *[]) {"true", NULL});
 	printf("execute no\n");
 	return 0;

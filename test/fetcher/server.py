@@ -57,11 +57,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        left = int(self.query.get("n", 1 << 40))
-        while left > 0:
-            piece = pattern(min(left, 60000))
+        at, length = 0, int(self.query.get("n", 1 << 30))
+        while at < length:
+            piece = pattern(min(length - at, 60000), at)
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            left -= len(piece)
+            at += len(piece)
         self.wfile.write(b"0\r\n\r\n")
 
     def on_until_close(self):
@@ -139,19 +139,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.met -= 1
 
 
-def pattern(length):
+def pattern(length, start=0):
     unit = bytes(range(256)) + b"imgapi"
-    return (unit * (length // len(unit) + 1))[:length]
+    start %= len(unit)
+    return (unit * (length // len(unit) + 2))[start:start + length]
 
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, host="127.0.0.1", tls=None):
+    def __init__(self, host="127.0.0.1", tls=None, port=0):
         if ":" in host:
             self.address_family = socket.AF_INET6
-        super().__init__((host, 0), Handler)
+        super().__init__((host, port), Handler)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.server_address[1]

@@ -1,7 +1,7 @@
 """The process: its socket, its sandbox, its beginning and its end."""
 import os
 import random
-import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -49,9 +49,12 @@ def sandbox():
     """Inside, the network and the resolver's files are all there is"""
     if SANITIZED:
         return
-    with tempfile.NamedTemporaryFile() as file:
-        lines = subprocess.run([fetcher.PROBE, "sandbox", file.name], stdout=subprocess.PIPE, text=True,
-                               timeout=20, check=True).stdout.splitlines()
+    with tempfile.NamedTemporaryFile() as file, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(file.name + ".socket")
+        listener.listen()
+        lines = subprocess.run([fetcher.PROBE, "sandbox", file.name, listener.getsockname()],
+                               stdout=subprocess.PIPE, text=True, timeout=20, check=True).stdout.splitlines()
+        os.unlink(listener.getsockname())
     at = lines.index("inside seccomp+landlock")
     outside = dict(line.split() for line in lines[:at])
     inside = dict(line.split() for line in lines[at + 1:])
@@ -166,9 +169,6 @@ def unused_files():
 @test
 def few_descriptors():
     """With few descriptors allowed it does fewer at once, and all"""
-    import resource
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    server.shared()
     program = "#!/bin/sh\nulimit -n 104\nexec '%s' \"$@\"\n" % fetcher.PROGRAM
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "few")

@@ -44,7 +44,9 @@ def unknown():
 def wrong_name():
     """A certificate for another name is refused"""
     one = trusting()
-    refused(one.fetch(secure().url("/", "127.0.0.2", "https")), FAILED, "tls", "127.0.0.2")
+    other = server.Server("127.0.0.2", server.tls_context())
+    refused(one.fetch(other.url("/", "127.0.0.2", "https")), FAILED, "tls", "127.0.0.2")
+    other.close()
     one.close()
 
 
