@@ -13,6 +13,7 @@ FETCHER_CFLAGS = -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-miss
 	-Wno-sign-compare $(if $(CI),-Werror) -fstack-protector-strong -D_FORTIFY_SOURCE=2 -D_GNU_SOURCE -Isrc
 
 FETCHER = build/imgapi-fetcher$(if $(ASAN),-asan)
+FETCHER_PROBE = build/fetcher-probe$(if $(ASAN),-asan)
 
 $(FETCHER): $(FETCHER_OBJS)
 	$(CC) $(EXECUTOR_LDFLAGS) $(if $(ASAN),$(EXECUTOR_ASAN)) -o $@ $(FETCHER_OBJS) $$($(PKG_CONFIG) --libs $(FETCHER_PACKAGES)) -pthread
@@ -23,14 +24,14 @@ $(FETCHER_DIR)/%.o: src/%.c $(wildcard src/*/*.h) fetcher.mk
 	$(CC) $(FETCHER_CFLAGS) $(if $(ASAN),$(EXECUTOR_ASAN)) $$($(PKG_CONFIG) --cflags $(FETCHER_PACKAGES)) -c -o $@ $<
 
 # What cannot be asked over the socket: the table of addresses, the sandbox.
-build/fetcher-probe: test/fetcher/probe.c $(filter-out $(FETCHER_DIR)/fetcher/main.o,$(FETCHER_OBJS)) $(wildcard src/*/*.h)
+$(FETCHER_PROBE): test/fetcher/probe.c $(filter-out $(FETCHER_DIR)/fetcher/main.o,$(FETCHER_OBJS)) $(wildcard src/*/*.h)
 	$(CC) $(FETCHER_CFLAGS) $(if $(ASAN),$(EXECUTOR_ASAN)) -o $@ $(filter %.c %.o,$^) $$($(PKG_CONFIG) --cflags --libs $(FETCHER_PACKAGES)) -pthread
 
 build/fetcher-bench: bench/fetcher_bench.c src/protocol/wire.c src/protocol/fetch.c $(wildcard src/*/*.h)
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=gnu11 -Wall -D_GNU_SOURCE -Isrc -o $@ $(filter %.c,$^)
 
-check-fetcher: $(FETCHER) build/fetcher-probe
-	UBSAN_OPTIONS=print_stacktrace=1 $(PYTHON3) test/fetcher/run.py $(FETCHER) build/fetcher-probe
+check-fetcher: $(FETCHER) $(FETCHER_PROBE)
+	UBSAN_OPTIONS=print_stacktrace=1 $(PYTHON3) test/fetcher/run.py $(FETCHER) $(FETCHER_PROBE)
 
 .PHONY: check-fetcher
