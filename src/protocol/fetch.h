@@ -84,7 +84,8 @@ typedef enum ImgFetchFlag
 	IMG_FETCH_FOLLOW = 2		/* redirects, as said above */
 } ImgFetchFlag;
 
-/* 0 stands for no limit, except for redirects and bytes. */
+/* Of the times and speeds 0 stands for no limit, or libcurl's own (300 s to
+ * connect).  Who allows N transfers of so many bytes has to have the memory. */
 typedef struct ImgFetchLimits
 {
 	uint64_t	bytes;			/* response body */
@@ -132,7 +133,8 @@ typedef enum ImgFetchOutcome
 typedef enum ImgFetchStage
 {
 	IMG_FETCH_AT_NONE,
-	IMG_FETCH_AT_URL,			/* not a URL that may be fetched */
+	IMG_FETCH_AT_URL,			/* the request: no URL that can be fetched, a
+								 * header of two lines */
 	IMG_FETCH_AT_POLICY,		/* an address that may not be reached */
 	IMG_FETCH_AT_RESOLVE,		/* name to address */
 	IMG_FETCH_AT_CONNECT,

@@ -2,6 +2,8 @@
  * probe.c
  *	  What cannot be asked over the fetcher's socket.
  *
+ *	fetcher-probe reply MAX MEMFD	whether PostgreSQL would take the reply on standard
+ *									input, and what it finds in it
  *	fetcher-probe policy ADDRESS …	the kind of each, or "public"
  *	fetcher-probe sandbox FILE SOCKET	what works inside of the fetcher's sandbox
  */
@@ -21,6 +23,7 @@
 
 #include "fetcher/confinement.h"
 #include "fetcher/policy.h"
+#include "protocol/fetch.h"
 
 static void
 say(const char *what, int result)
@@ -49,6 +52,31 @@ policy(char **addresses)
 			return 1;
 		printf("%s\n", kind != NULL ? kind : "public");
 	}
+	return 0;
+}
+
+static int
+reply(uint64_t max_body, int memfd)
+{
+	static char message[IMG_MAX_MESSAGE] __attribute__((aligned(16)));
+	const ImgFetchReply *reply = (const ImgFetchReply *) message;
+	ssize_t		length = read(STDIN_FILENO, message, sizeof(message));
+	size_t		at = 0;
+	const char *name;
+	const char *value;
+	uint64_t	id;
+
+	if (length < 0 || !img_fetch_reply_id(reply, length, &id) ||
+		!img_fetch_reply_valid(reply, length, memfd, max_body))
+	{
+		printf("refused\n");
+		return 0;
+	}
+	printf("%llu|%s|%s|%.*s", (unsigned long long) id, img_fetch_text(reply), img_fetch_origin(reply),
+		   reply->place == IMG_INLINE ? (int) reply->body_length : 0, (const char *) img_fetch_body(reply));
+	while (img_fetch_next_header(reply, &at, &name, &value))
+		printf("|%s=%s%s", name, value, img_fetch_header(reply, name) == value ? "" : " (not the first)");
+	printf("|%s\n", img_fetch_header(reply, "none") == NULL ? "" : "what?");
 	return 0;
 }
 
@@ -143,6 +171,8 @@ main(int argc, char **argv)
 	const char *problem = NULL;
 	const char *state;
 
+	if (argc == 4 && strcmp(argv[1], "reply") == 0)
+		return reply(strtoull(argv[2], NULL, 10), atoi(argv[3]));
 	if (argc >= 3 && strcmp(argv[1], "policy") == 0)
 		return policy(argv + 2);
 	if (argc != 4 || strcmp(argv[1], "sandbox") != 0)

@@ -20,6 +20,7 @@ import test_limits
 import test_redirects
 import test_tls
 import test_process
+import test_replies
 import test_resolver
 
 if len(sys.argv) > 3:
