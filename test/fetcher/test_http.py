@@ -1,5 +1,6 @@
 """Requests and answers."""
 import json
+import socket
 
 import fetcher
 from fetcher import DONE, FAILED, REFUSED, refused
@@ -158,14 +159,39 @@ def kept_connections():
     equal((reply.connect, reply.resolve), (0, 0))
 
 
+def read_request(peer, body_length):
+    """One request with a body; what of the body came."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += peer.recv(65536)
+    body = data.split(b"\r\n\r\n", 1)[1]
+    while len(body) < body_length:
+        body += peer.recv(65536)
+    return body
+
+
 @test
 def dead_connections():
-    """A kept connection that has died is replaced, and the body sent again"""
+    """A kept connection that dies under a request is replaced, and the body sent again from its start"""
     one = fetcher.Fetcher(transfers=2)
-    for _ in range(3):
-        done(one.fetch(server.shared().url("/until-close?n=5")))
-        short = server.Server()
-        done(one.fetch(short.url("/")))
-        port = short.port
-        short.close()
-    one.close()
+    data = server.pattern(50_000)
+    fd = fetcher.memfd(data)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = "http://127.0.0.1:%d/" % listener.getsockname()[1]
+        one.start(url)
+        kept = listener.accept()[0]
+        kept.recv(1000)
+        kept.sendall(answer)
+        done(one.receive())
+        for given in ({"body": data[:9000]}, {"fd": fd, "place": fetcher.MEMFD, "offset": 7, "length": 40_000}):
+            wanted = given.get("body") or data[7:40_007]
+            one.start(url, method="PUT", **given)
+            equal(read_request(kept, len(wanted)), wanted)
+            kept.close()
+            kept = listener.accept()[0]
+            equal(read_request(kept, len(wanted)), wanted)
+            kept.sendall(answer)
+            done(one.receive())
+        kept.close()
+    equal(one.close(), 0)
