@@ -86,6 +86,13 @@ before_request(void *context, char *address, char *local, int port, int local_po
 		transfer->connecting = false;
 		return CURL_PREREQFUNC_ABORT;
 	}
+	/* libcurl would send it again when a kept connection dies under it */
+	if (transfer->connected && !transfer->answering && transfer->request.method == IMG_FETCH_POST)
+	{
+		img_fail(transfer, IMG_FETCH_FAILED, IMG_FETCH_AT_SEND,
+				 "%s ended the connection without an answer, and a POST is not sent twice", address);
+		return CURL_PREREQFUNC_ABORT;
+	}
 	transfer->connected = true;
 	return CURL_PREREQFUNC_OK;
 }

@@ -34,7 +34,9 @@
  * and HEAD only, at most IMG_FETCH_MAX_REDIRECTS, never from https to http, and
  * to another origin without the headers of the request.  The address
  * that is connected is judged each time (src/fetcher/policy.h).  A URL
- * has no user name or password.  No proxy, no cookies, no netrc; certificates
+ * has no user name or password.  When a kept connection dies under a request,
+ * it is sent again on a new one, but for POST, which is sent once at most: a
+ * failure at IMG_FETCH_AT_SEND leaves open whether the peer has acted.  No proxy, no cookies, no netrc; certificates
  * are verified.
  *
  * The text of a failure is for people.  It names the origin, never the
