@@ -13,7 +13,7 @@
 #include "datatype/timestamp.h"
 #include "extension/server.h"
 #include "nodes/pg_list.h"
-#include "storage/request.h"
+#include "storage/http_request.h"
 
 /* What a signature says of a body that is not hashed. */
 #define IMG_S3_UNSIGNED		"UNSIGNED-PAYLOAD"
@@ -90,7 +90,7 @@ typedef struct ImgS3Proof
 extern void img_s3_add(ImgS3Pairs *pairs, const char *name, const char *value);
 
 /* Signs by header.  Takes what it adds to the call for itself. */
-extern void img_s3_sign(ImgS3 *s3, ImgS3Call *call, ImgRequest *request, ImgS3Proof *proof);
+extern void img_s3_sign(ImgS3 *s3, ImgS3Call *call, ImgHttpRequest *request, ImgS3Proof *proof);
 
 /* A link that anybody can open for so many seconds (22023 when out of range). */
 extern char *img_s3_presign(ImgS3 *s3, ImgS3Call *call, int seconds, ImgS3Proof *proof);
@@ -100,31 +100,31 @@ extern char *img_s3_presign(ImgS3 *s3, ImgS3Call *call, int seconds, ImgS3Proof 
 /* sha256 is that of the body in hex; NULL: the body is not signed.  type is the
  * media type, tags "name=value&…"; both may be NULL. */
 extern void img_s3_put(ImgS3 *s3, const char *path, const char *type, const char *tags,
-					   const char *sha256, TimestampTz at, ImgRequest *request);
-extern void img_s3_get(ImgS3 *s3, const char *path, TimestampTz at, ImgRequest *request);
-extern void img_s3_head(ImgS3 *s3, const char *path, TimestampTz at, ImgRequest *request);
-extern void img_s3_delete(ImgS3 *s3, const char *path, TimestampTz at, ImgRequest *request);
+					   const char *sha256, TimestampTz at, ImgHttpRequest *request);
+extern void img_s3_get(ImgS3 *s3, const char *path, TimestampTz at, ImgHttpRequest *request);
+extern void img_s3_head(ImgS3 *s3, const char *path, TimestampTz at, ImgHttpRequest *request);
+extern void img_s3_delete(ImgS3 *s3, const char *path, TimestampTz at, ImgHttpRequest *request);
 
 /* At most IMG_S3_BATCH paths (char *). */
-extern void img_s3_delete_batch(ImgS3 *s3, List *paths, TimestampTz at, ImgRequest *request);
+extern void img_s3_delete_batch(ImgS3 *s3, List *paths, TimestampTz at, ImgHttpRequest *request);
 
 /* Objects whose path begins so; token is that of the page before, or NULL. */
 extern void img_s3_list(ImgS3 *s3, const char *path_prefix, const char *token, int max_keys,
-						TimestampTz at, ImgRequest *request);
+						TimestampTz at, ImgHttpRequest *request);
 
 /* An upload in parts: create, part 1 … n (all but the last of at least 5 MB),
  * complete with the ETags that the parts' answers had; or abort. */
 extern void img_s3_multipart_create(ImgS3 *s3, const char *path, const char *type, const char *tags,
-									TimestampTz at, ImgRequest *request);
+									TimestampTz at, ImgHttpRequest *request);
 extern void img_s3_multipart_part(ImgS3 *s3, const char *path, const char *upload_id, int number,
-								  const char *sha256, TimestampTz at, ImgRequest *request);
+								  const char *sha256, TimestampTz at, ImgHttpRequest *request);
 extern void img_s3_multipart_complete(ImgS3 *s3, const char *path, const char *upload_id, List *etags,
-									  TimestampTz at, ImgRequest *request);
+									  TimestampTz at, ImgHttpRequest *request);
 extern void img_s3_multipart_abort(ImgS3 *s3, const char *path, const char *upload_id,
-								   TimestampTz at, ImgRequest *request);
+								   TimestampTz at, ImgHttpRequest *request);
 
 /* Uploads that were begun and not ended, of paths that begin so. */
-extern void img_s3_multipart_list(ImgS3 *s3, const char *path_prefix, TimestampTz at, ImgRequest *request);
+extern void img_s3_multipart_list(ImgS3 *s3, const char *path_prefix, TimestampTz at, ImgHttpRequest *request);
 
 /* ------------------------------------------------------------ s3_answer.c -- */
 

@@ -187,7 +187,7 @@ img_s3_sign_call(PG_FUNCTION_ARGS)
 {
 	ImgS3	   *s3 = img_s3(server_argument(fcinfo, 0, 8, &img_server_s3));
 	ImgS3Call	call = {0};
-	ImgRequest	request = {0};
+	ImgHttpRequest	request = {0};
 	ImgS3Proof	proof;
 	char		hash[IMG_SHA256_HEX + 1];
 	Datum		values[4];
@@ -280,7 +280,7 @@ names_argument(FunctionCallInfo fcinfo, int position)
 }
 
 static void
-build(ImgS3 *s3, const char *action, const char *path, const Details *d, TimestampTz at, ImgRequest *request)
+build(ImgS3 *s3, const char *action, const char *path, const Details *d, TimestampTz at, ImgHttpRequest *request)
 {
 	if (strcmp(action, "put") == 0)
 		img_s3_put(s3, path, d->type, d->tags, d->sha256, at, request);
@@ -318,7 +318,7 @@ img_s3_request(PG_FUNCTION_ARGS)
 	char	   *action = required_text(fcinfo, 1, "action");
 	char	   *path = text_argument(fcinfo, 2);
 	Details		details = {0};
-	ImgRequest	request;
+	ImgHttpRequest	request;
 	char		hash[IMG_SHA256_HEX + 1];
 	Datum		values[4];
 	bool		nulls[4] = {false};

@@ -16,7 +16,7 @@
 #define NO_BODY		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 static void
-plain_request(ImgS3 *s3, const char *method, const char *path, TimestampTz at, ImgRequest *request)
+plain_request(ImgS3 *s3, const char *method, const char *path, TimestampTz at, ImgHttpRequest *request)
 {
 	ImgS3Call	call = {.method = method, .path = path, .payload = NO_BODY, .at = at};
 
@@ -24,26 +24,26 @@ plain_request(ImgS3 *s3, const char *method, const char *path, TimestampTz at, I
 }
 
 void
-img_s3_get(ImgS3 *s3, const char *path, TimestampTz at, ImgRequest *request)
+img_s3_get(ImgS3 *s3, const char *path, TimestampTz at, ImgHttpRequest *request)
 {
 	plain_request(s3, "GET", path, at, request);
 }
 
 void
-img_s3_head(ImgS3 *s3, const char *path, TimestampTz at, ImgRequest *request)
+img_s3_head(ImgS3 *s3, const char *path, TimestampTz at, ImgHttpRequest *request)
 {
 	plain_request(s3, "HEAD", path, at, request);
 }
 
 void
-img_s3_delete(ImgS3 *s3, const char *path, TimestampTz at, ImgRequest *request)
+img_s3_delete(ImgS3 *s3, const char *path, TimestampTz at, ImgHttpRequest *request)
 {
 	plain_request(s3, "DELETE", path, at, request);
 }
 
 void
 img_s3_put(ImgS3 *s3, const char *path, const char *type, const char *tags,
-		   const char *sha256, TimestampTz at, ImgRequest *request)
+		   const char *sha256, TimestampTz at, ImgHttpRequest *request)
 {
 	ImgS3Call	call = {.method = "PUT", .path = path, .at = at};
 
@@ -74,7 +74,7 @@ append_keys(StringInfo out, ImgS3 *s3, List *paths)
 
 /* A body, its hash in the signature and its MD5 in a header, which S3 wants. */
 static void
-request_with_body(ImgS3 *s3, ImgS3Call *call, StringInfo body, bool with_md5, ImgRequest *request)
+request_with_body(ImgS3 *s3, ImgS3Call *call, StringInfo body, bool with_md5, ImgHttpRequest *request)
 {
 	char		hash[IMG_SHA256_HEX + 1];
 	uint8		md5[16];
@@ -93,7 +93,7 @@ request_with_body(ImgS3 *s3, ImgS3Call *call, StringInfo body, bool with_md5, Im
 }
 
 void
-img_s3_delete_batch(ImgS3 *s3, List *paths, TimestampTz at, ImgRequest *request)
+img_s3_delete_batch(ImgS3 *s3, List *paths, TimestampTz at, ImgHttpRequest *request)
 {
 	ImgS3Call	call = {.method = "POST", .at = at};
 	StringInfoData body;
@@ -116,7 +116,7 @@ key_prefix(ImgS3 *s3, const char *path_prefix)
 }
 
 void
-img_s3_list(ImgS3 *s3, const char *path_prefix, const char *token, int max_keys, TimestampTz at, ImgRequest *request)
+img_s3_list(ImgS3 *s3, const char *path_prefix, const char *token, int max_keys, TimestampTz at, ImgHttpRequest *request)
 {
 	ImgS3Call	call = {.method = "GET", .payload = NO_BODY, .at = at};
 	char		number[12];
@@ -134,7 +134,7 @@ img_s3_list(ImgS3 *s3, const char *path_prefix, const char *token, int max_keys,
 
 void
 img_s3_multipart_create(ImgS3 *s3, const char *path, const char *type, const char *tags,
-						TimestampTz at, ImgRequest *request)
+						TimestampTz at, ImgHttpRequest *request)
 {
 	ImgS3Call	call = {.method = "POST", .path = path, .payload = NO_BODY, .at = at};
 
@@ -148,7 +148,7 @@ img_s3_multipart_create(ImgS3 *s3, const char *path, const char *type, const cha
 
 void
 img_s3_multipart_part(ImgS3 *s3, const char *path, const char *upload_id, int number,
-					  const char *sha256, TimestampTz at, ImgRequest *request)
+					  const char *sha256, TimestampTz at, ImgHttpRequest *request)
 {
 	ImgS3Call	call = {.method = "PUT", .path = path, .at = at};
 	char		part[12];
@@ -167,7 +167,7 @@ img_s3_multipart_part(ImgS3 *s3, const char *path, const char *upload_id, int nu
 
 void
 img_s3_multipart_complete(ImgS3 *s3, const char *path, const char *upload_id, List *etags,
-						  TimestampTz at, ImgRequest *request)
+						  TimestampTz at, ImgHttpRequest *request)
 {
 	ImgS3Call	call = {.method = "POST", .path = path, .at = at};
 	StringInfoData body;
@@ -189,7 +189,7 @@ img_s3_multipart_complete(ImgS3 *s3, const char *path, const char *upload_id, Li
 }
 
 void
-img_s3_multipart_abort(ImgS3 *s3, const char *path, const char *upload_id, TimestampTz at, ImgRequest *request)
+img_s3_multipart_abort(ImgS3 *s3, const char *path, const char *upload_id, TimestampTz at, ImgHttpRequest *request)
 {
 	ImgS3Call	call = {.method = "DELETE", .path = path, .payload = NO_BODY, .at = at};
 
@@ -198,7 +198,7 @@ img_s3_multipart_abort(ImgS3 *s3, const char *path, const char *upload_id, Times
 }
 
 void
-img_s3_multipart_list(ImgS3 *s3, const char *path_prefix, TimestampTz at, ImgRequest *request)
+img_s3_multipart_list(ImgS3 *s3, const char *path_prefix, TimestampTz at, ImgHttpRequest *request)
 {
 	ImgS3Call	call = {.method = "GET", .payload = NO_BODY, .at = at};
 

@@ -206,7 +206,7 @@ compute(ImgS3 *s3, const ImgS3Call *call, const char *path, const char *query, c
 /* ---------------------------------------------------------------- by header */
 
 void
-img_s3_sign(ImgS3 *s3, ImgS3Call *call, ImgRequest *request, ImgS3Proof *proof)
+img_s3_sign(ImgS3 *s3, ImgS3Call *call, ImgHttpRequest *request, ImgS3Proof *proof)
 {
 	StringInfoData path;
 	StringInfoData query;

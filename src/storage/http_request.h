@@ -1,17 +1,17 @@
 /*
- * request.h
+ * http_request.h
  *	  One HTTP request, as the fetcher is to send it.
  *
  * Storages know what to ask, the fetcher knows HTTP.  All of it is made in the
  * current memory context, and holds signatures: never show it.
  */
-#ifndef IMGAPI_REQUEST_H
-#define IMGAPI_REQUEST_H
+#ifndef IMGAPI_HTTP_REQUEST_H
+#define IMGAPI_HTTP_REQUEST_H
 
 #include "postgres.h"
 #include "nodes/pg_list.h"
 
-typedef struct ImgRequest
+typedef struct ImgHttpRequest
 {
 	const char *method;
 	char	   *url;			/* as signed: not to be rewritten */
@@ -22,6 +22,6 @@ typedef struct ImgRequest
 	bool		allow_private;	/* the address policy is lifted */
 	int			timeout;		/* ms */
 	int			connect_timeout;	/* ms */
-} ImgRequest;
+} ImgHttpRequest;
 
-#endif							/* IMGAPI_REQUEST_H */
+#endif							/* IMGAPI_HTTP_REQUEST_H */
