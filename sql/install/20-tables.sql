@@ -25,6 +25,7 @@ CREATE TABLE @extschema@.img_job_live (
 	run_after timestamptz NOT NULL,
 	lease_expires_at timestamptz,
 	started_at timestamptz,
+	retention interval NOT NULL,
 	owner regrole NOT NULL,
 	kind @extschema@.img_job_kind NOT NULL,
 	priority int NOT NULL,
@@ -50,6 +51,7 @@ CREATE TABLE @extschema@.img_job_live (
 	autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0,
 	autovacuum_analyze_scale_factor = 0.2);
 COMMENT ON TABLE @extschema@.img_job_live IS 'Internal: jobs that have not ended; see img_job.';
+COMMENT ON COLUMN @extschema@.img_job_live.retention IS 'how long its pictures are kept from upload or completion, and the job once ended; as it was when submitted';
 COMMENT ON COLUMN @extschema@.img_job_live.lease_owner IS 'worker that has the job; NULL: it waits';
 COMMENT ON COLUMN @extschema@.img_job_live.lease_expires_at IS 'when the worker has lost the job, unless it renews its lease';
 CREATE INDEX img_job_live_due ON @extschema@.img_job_live (priority, run_after, id);
@@ -66,6 +68,7 @@ CREATE TABLE @extschema@.img_job_ended (
 	started_at timestamptz,
 	finished_at timestamptz NOT NULL,
 	expires_at timestamptz NOT NULL,
+	retention interval NOT NULL,
 	owner regrole NOT NULL,
 	kind @extschema@.img_job_kind NOT NULL,
 	status @extschema@.img_job_status NOT NULL,
@@ -89,7 +92,8 @@ CREATE TABLE @extschema@.img_job_ended (
 	CONSTRAINT error_has_a_reason CHECK ((status = 'ERROR') <= (error IS NOT NULL AND error_code IS NOT NULL))
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.1);
 COMMENT ON TABLE @extschema@.img_job_ended IS 'Internal: jobs that have ended; see img_job.';
-COMMENT ON COLUMN @extschema@.img_job_ended.expires_at IS 'when it may be purged: finished_at + imgapi.retention';
+COMMENT ON COLUMN @extschema@.img_job_ended.expires_at IS 'when it may be purged: finished_at + retention';
+COMMENT ON COLUMN @extschema@.img_job_ended.retention IS 'how long it and its pictures are kept, as it was when submitted';
 CREATE INDEX img_job_ended_expiry ON @extschema@.img_job_ended (expires_at);
 CREATE INDEX img_job_ended_finish ON @extschema@.img_job_ended USING brin (finished_at)
 	WITH (pages_per_range = 16, autosummarize = on);
@@ -145,7 +149,7 @@ COMMENT ON TABLE @extschema@.img_object IS 'One row a stored picture: the input 
 COMMENT ON COLUMN @extschema@.img_object.id IS 'time-ordered UUID';
 COMMENT ON COLUMN @extschema@.img_object.job_id IS 'img_job.id';
 COMMENT ON COLUMN @extschema@.img_object.stored_at IS 'upload of an input, completion of an output';
-COMMENT ON COLUMN @extschema@.img_object.expires_at IS 'when it may be purged: stored_at + imgapi.retention';
+COMMENT ON COLUMN @extschema@.img_object.expires_at IS 'when it is gone: stored_at + the retention of its job';
 COMMENT ON COLUMN @extschema@.img_object.bytes IS 'length of the file';
 COMMENT ON COLUMN @extschema@.img_object.owner IS 'img_job.owner';
 COMMENT ON COLUMN @extschema@.img_object.ordinal IS 'position among the outputs of the job, from 0';

@@ -121,7 +121,6 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	present timestamptz := pg_catalog.clock_timestamp();
-	expiry timestamptz := present + pg_catalog.current_setting('imgapi.retention')::interval;
 BEGIN
 	RETURN QUERY
 	WITH outcome AS MATERIALIZED (
@@ -136,13 +135,13 @@ BEGIN
 		DELETE FROM @extschema@.img_job_live l USING held h WHERE l.id = h.id
 	), ended AS (
 		INSERT INTO @extschema@.img_job_ended (id, task_id, created_at, run_after, started_at,
-			finished_at, expires_at, owner, kind, status, priority, attempts, max_attempts, server,
+			finished_at, expires_at, retention, owner, kind, status, priority, attempts, max_attempts, server,
 			job_key, callback_url, source_table, source_column, source_key, target_column,
 			stage, error, error_code, warning, request)
 		SELECT h.id, h.task_id, h.created_at, h.run_after,
 			CASE WHEN h.really_started_at BETWEEN h.started_at AND present
 				THEN h.really_started_at ELSE h.started_at END,
-			present, expiry, h.owner, h.kind, 'DONE', h.priority, h.attempts, h.max_attempts, h.server,
+			present, present + h.retention, h.retention, h.owner, h.kind, 'DONE', h.priority, h.attempts, h.max_attempts, h.server,
 			h.job_key, h.callback_url, h.source_table, h.source_column, h.source_key, h.target_column,
 			NULL, h.error, h.error_code, h.warning, h.request
 		FROM held h WHERE h.ordinal = 0
@@ -157,7 +156,7 @@ BEGIN
 		SELECT @extschema@.img_new_id(), h.id, h.owner, 'input', 'row',
 			h.source_table::text || '/' || h.source_key || '/' || h.source_column,
 			(h.source).format, (h.source).mime, (h.source).ext,
-			(h.source).width, (h.source).height, (h.source).mps, (h.source).bytes, h.created_at, expiry
+			(h.source).width, (h.source).height, (h.source).mps, (h.source).bytes, h.created_at, h.created_at + h.retention
 		FROM held h WHERE h.ordinal = 0 AND h.source_table IS NOT NULL
 	), output AS (
 		INSERT INTO @extschema@.img_object (id, job_id, owner, role, ordinal, storage, path, name,
@@ -165,7 +164,7 @@ BEGIN
 		SELECT @extschema@.img_new_id(), h.id, h.owner, 'output', h.ordinal, h.storage, h.path, h.name,
 			(h.output).format, (h.output).mime, (h.output).ext,
 			(h.output).width, (h.output).height, (h.output).mps, (h.output).bytes,
-			pg_catalog.sha256(h.data), CASE WHEN h.storage = 'database' THEN h.data END, present, expiry
+			pg_catalog.sha256(h.data), CASE WHEN h.storage = 'database' THEN h.data END, present, present + h.retention
 		FROM held h
 	)
 	SELECT o.job_id, h.id IS NOT NULL OR NOT EXISTS (
@@ -226,12 +225,11 @@ DECLARE
 BEGIN
 	DELETE FROM @extschema@.img_job_live l WHERE l.id = live.id;
 	INSERT INTO @extschema@.img_job_ended (id, task_id, created_at, run_after, started_at,
-		finished_at, expires_at, owner, kind, status, priority, attempts, max_attempts, server,
+		finished_at, expires_at, retention, owner, kind, status, priority, attempts, max_attempts, server,
 		job_key, callback_url, source_table, source_column, source_key, target_column,
 		stage, error, error_code, request)
 	VALUES (live.id, live.task_id, live.created_at, live.run_after, live.started_at,
-		present, present + pg_catalog.current_setting('imgapi.retention')::interval,
-		live.owner, live.kind, status, live.priority, live.attempts, live.max_attempts, live.server,
+		present, present + live.retention, live.retention, live.owner, live.kind, status, live.priority, live.attempts, live.max_attempts, live.server,
 		live.job_key, live.callback_url, live.source_table, live.source_column, live.source_key,
 		live.target_column, live.stage, live.error, live.error_code, live.request);
 END $$;

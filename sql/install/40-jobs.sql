@@ -23,7 +23,8 @@ CREATE VIEW @extschema@.img_job_ended_visible WITH (security_barrier) AS
 		e.created_at, e.started_at, e.finished_at, e.run_after,
 		e.stage, e.error, e.error_code, e.warning,
 		e.job_key, e.callback_url, e.source_table, e.source_key, e.source_column, e.target_column
-	FROM @extschema@.img_job_ended e WHERE @extschema@.img_sees(e.owner);
+	FROM @extschema@.img_job_ended e
+	WHERE @extschema@.img_sees(e.owner) AND e.expires_at > pg_catalog.statement_timestamp();
 COMMENT ON VIEW @extschema@.img_job_ended_visible IS 'Internal: the rows of img_job that have ended.';
 
 CREATE VIEW @extschema@.img_job AS
@@ -114,13 +115,15 @@ BEGIN
 			priority = CASE WHEN l.lease_owner IS NULL THEN excluded.priority ELSE l.priority END,
 			run_after = CASE WHEN l.lease_owner IS NULL THEN excluded.run_after ELSE l.run_after END,
 			callback_url = CASE WHEN l.lease_owner IS NULL THEN excluded.callback_url ELSE l.callback_url END,
-			max_attempts = CASE WHEN l.lease_owner IS NULL THEN excluded.max_attempts ELSE l.max_attempts END
+			max_attempts = CASE WHEN l.lease_owner IS NULL THEN excluded.max_attempts ELSE l.max_attempts END,
+			retention = CASE WHEN l.lease_owner IS NULL THEN excluded.retention ELSE l.retention END
 	RETURNING l.id, l.lease_owner IS NULL INTO present, waiting;
 	IF present = new.id THEN
-		PERFORM @extschema@.img_store_input(new.id, new.owner, picture);
+		PERFORM @extschema@.img_store_input(new.id, new.owner, picture, new.created_at, new.retention);
 	ELSIF waiting THEN
 		UPDATE @extschema@.img_object o
-		SET data = picture, bytes = pg_catalog.octet_length(picture), sha256 = pg_catalog.sha256(picture)
+		SET data = picture, bytes = pg_catalog.octet_length(picture), sha256 = pg_catalog.sha256(picture),
+			stored_at = new.created_at, expires_at = new.created_at + new.retention
 		WHERE o.job_id = present AND o.role = 'input';
 	END IF;
 	RETURN present;
@@ -128,19 +131,18 @@ END $$;
 COMMENT ON FUNCTION @extschema@.img_submit_keyed(@extschema@.img_job_live, bytea) IS
 	'Internal: img_submit() with a job_key. A job with the key that has not started takes the new request; one that has started stays as it is.';
 
-CREATE FUNCTION @extschema@.img_store_input(job uuid, owner regrole, picture bytea) RETURNS void
+CREATE FUNCTION @extschema@.img_store_input(job uuid, owner regrole, picture bytea,
+	uploaded_at timestamptz, retention interval) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	present timestamptz := pg_catalog.clock_timestamp();
 	object uuid := @extschema@.img_new_id();
 BEGIN
 	INSERT INTO @extschema@.img_object (id, job_id, owner, role, storage, path, bytes, sha256, data, stored_at, expires_at)
 	VALUES (object, job, owner, 'input', 'database', object::text, pg_catalog.octet_length(picture),
-		pg_catalog.sha256(picture), picture, present,
-		present + pg_catalog.current_setting('imgapi.retention')::interval);
+		pg_catalog.sha256(picture), picture, uploaded_at, uploaded_at + retention);
 END $$;
-COMMENT ON FUNCTION @extschema@.img_store_input(uuid, regrole, bytea) IS
+COMMENT ON FUNCTION @extschema@.img_store_input(uuid, regrole, bytea, timestamptz, interval) IS
 	'Internal: stores the picture of a new job in the database.';
 
 CREATE FUNCTION @extschema@.img_status(job uuid) RETURNS @extschema@.img_job_status
@@ -213,7 +215,7 @@ DECLARE
 	present timestamptz := pg_catalog.clock_timestamp();
 BEGIN
 	SELECT e.* INTO ended FROM @extschema@.img_job_ended e
-	WHERE e.id = job AND @extschema@.img_sees_as(e.owner, who) FOR UPDATE;
+	WHERE e.id = job AND e.expires_at > present AND @extschema@.img_sees_as(e.owner, who) FOR UPDATE;
 	IF NOT FOUND THEN
 		IF NOT EXISTS (SELECT FROM @extschema@.img_job_live l
 				WHERE l.id = job AND @extschema@.img_sees_as(l.owner, who)) THEN
@@ -225,16 +227,16 @@ BEGIN
 		RETURN false;
 	END IF;
 	IF ended.source_table IS NULL AND NOT EXISTS (SELECT FROM @extschema@.img_object o
-			WHERE o.job_id = job AND o.role = 'input') THEN
+			WHERE o.job_id = job AND o.role = 'input' AND o.expires_at > present) THEN
 		RAISE EXCEPTION 'the picture of job % has been purged', job
 			USING ERRCODE = '02000',
 				HINT = 'Submit it again: SELECT img_submit(picture, operations) …';
 	END IF;
 	DELETE FROM @extschema@.img_job_ended e WHERE e.id = job;
-	INSERT INTO @extschema@.img_job_live (id, task_id, created_at, run_after, owner, kind, priority,
+	INSERT INTO @extschema@.img_job_live (id, task_id, created_at, run_after, retention, owner, kind, priority,
 		max_attempts, server, job_key, callback_url, source_table, source_column, source_key,
 		target_column, request)
-	VALUES (ended.id, ended.task_id, ended.created_at, present, ended.owner, ended.kind, ended.priority,
+	VALUES (ended.id, ended.task_id, ended.created_at, present, ended.retention, ended.owner, ended.kind, ended.priority,
 		ended.max_attempts, ended.server, ended.job_key, ended.callback_url, ended.source_table,
 		ended.source_column, ended.source_key, ended.target_column, ended.request);
 	RETURN true;

@@ -21,9 +21,16 @@ BEGIN
 		ORDER BY o.expires_at LIMIT batch_size FOR UPDATE SKIP LOCKED
 	), gone AS (
 		DELETE FROM @extschema@.img_object o USING old WHERE o.id = old.id
-		RETURNING CASE WHEN o.storage = 'database' THEN o.bytes ELSE 0 END AS bytes
+		RETURNING o.storage, o.path, o.owner, o.role, o.bytes
+	), remote AS (
+		-- only what we have written: an input was there before
+		INSERT INTO @extschema@.img_delete AS d (run_after, owner, server, path)
+		SELECT DISTINCT ON (g.storage, g.path) present, g.owner, g.storage, g.path
+		FROM gone g WHERE g.role = 'output' AND g.storage <> 'database' AND g.storage <> 'row'
+		ON CONFLICT ON CONSTRAINT img_delete_file DO NOTHING
 	)
-	SELECT pg_catalog.count(*), COALESCE(pg_catalog.sum(gone.bytes), 0) INTO purged.objects, purged.bytes FROM gone;
+	SELECT pg_catalog.count(*), COALESCE(pg_catalog.sum(gone.bytes) FILTER (WHERE gone.storage = 'database'), 0)
+	INTO purged.objects, purged.bytes FROM gone;
 
 	WITH old AS MATERIALIZED (
 		SELECT e.id FROM @extschema@.img_job_ended e
@@ -39,5 +46,5 @@ BEGIN
 	RETURN purged;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_purge(int) IS
-	'Removes what has expired: up to batch_size pictures and up to batch_size ended jobs with their errors. The worker calls it every minute unless imgapi.auto_purge is off.';
+	'Removes what has expired: up to batch_size pictures and up to batch_size ended jobs with their errors. Files on other servers are left to img_delete. The worker calls it every minute unless imgapi.auto_purge is off.';
 

@@ -5,14 +5,19 @@
 ALTER TABLE @extschema@.img_job_error ENABLE ROW LEVEL SECURITY;
 CREATE POLICY owner ON @extschema@.img_job_error FOR SELECT USING (@extschema@.img_sees(owner));
 ALTER TABLE @extschema@.img_object ENABLE ROW LEVEL SECURITY;
-CREATE POLICY owner ON @extschema@.img_object FOR SELECT USING (@extschema@.img_sees(owner));
+-- What has expired is gone, whenever its row may be purged.
+CREATE POLICY owner ON @extschema@.img_object FOR SELECT
+	USING (@extschema@.img_sees(owner) AND expires_at > pg_catalog.statement_timestamp());
+ALTER TABLE @extschema@.img_delete ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner ON @extschema@.img_delete FOR SELECT USING (@extschema@.img_sees(owner));
 ALTER TABLE @extschema@.img_operation ENABLE ROW LEVEL SECURITY;
 CREATE POLICY owner ON @extschema@.img_operation FOR SELECT USING (template OR @extschema@.img_sees(owner));
 ALTER TABLE @extschema@.img_job_live ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.img_job_ended ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT ON @extschema@.img_job, @extschema@.img_job_error, @extschema@.img_object,
-	@extschema@.img_operation, @extschema@.img_worker, @extschema@.img_stats, @extschema@.img_server TO PUBLIC;
+	@extschema@.img_operation, @extschema@.img_delete,
+	@extschema@.img_worker, @extschema@.img_stats, @extschema@.img_server TO PUBLIC;
 
 CREATE FUNCTION @extschema@.img_grant(role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE

@@ -30,6 +30,7 @@ int			imgapi_job_timeout;
 int			imgapi_executor_memory;
 char	   *imgapi_formats;
 char	   *imgapi_retention;
+char	   *imgapi_job_retention;
 bool		imgapi_auto_purge;
 int			imgapi_max_attempts;
 char	   *imgapi_admin_role;
@@ -117,16 +118,15 @@ check_databases(char **newval, void **extra, GucSource source)
 	return false;
 }
 
-static bool
-check_retention(char **newval, void **extra, GucSource source)
+/* Days of an interval, those of a month being 30; -1: it is none. */
+static double
+interval_days(char *text)
 {
-	char	   *text = *newval;
 	char	   *field[MAXDATEFIELDS];
 	int			ftype[MAXDATEFIELDS];
 	char		buffer[256];
 	int			nf;
 	int			dtype;
-	double		days;
 #if PG_VERSION_NUM >= 150000
 	struct pg_itm_in itm = {0};
 #else
@@ -135,22 +135,42 @@ check_retention(char **newval, void **extra, GucSource source)
 #endif
 
 	if (ParseDateTime(text, buffer, sizeof(buffer), field, ftype, MAXDATEFIELDS, &nf) != 0)
-		nf = -1;
+		return -1;
 #if PG_VERSION_NUM >= 150000
-	if (nf < 0 || DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype, &itm) != 0)
-		days = -1;
-	else
-		days = itm.tm_year * 365.0 + itm.tm_mon * 30.0 + itm.tm_mday + itm.tm_usec / (double) USECS_PER_DAY;
+	if (DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype, &itm) != 0)
+		return -1;
+	return itm.tm_year * 365.0 + itm.tm_mon * 30.0 + itm.tm_mday + itm.tm_usec / (double) USECS_PER_DAY;
 #else
-	if (nf < 0 || DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype, &tm, &fsec) != 0)
-		days = -1;
-	else
-		days = tm.tm_year * 365.0 + tm.tm_mon * 30.0 + tm.tm_mday + tm.tm_hour / 24.0 + tm.tm_min / 1440.0 + tm.tm_sec / 86400.0;
+	if (DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype, &tm, &fsec) != 0)
+		return -1;
+	return tm.tm_year * 365.0 + tm.tm_mon * 30.0 + tm.tm_mday + tm.tm_hour / 24.0 + tm.tm_min / 1440.0 + tm.tm_sec / 86400.0;
 #endif
+}
+
+static bool
+check_retention(char **newval, void **extra, GucSource source)
+{
+	double		days = interval_days(*newval);
+
 	if (days > 0 && days <= 3660)
 		return true;
 	GUC_check_errdetail("It must be an interval of more than nothing and at most 10 years.");
 	GUC_check_errhint("SET imgapi.retention = '7 days';");
+	return false;
+}
+
+static bool
+check_job_retention(char **newval, void **extra, GucSource source)
+{
+	double		days;
+
+	if ((*newval)[0] == '\0')
+		return true;
+	days = interval_days(*newval);
+	if (days >= 1.0 / (24 * 60) && days <= 3660)
+		return true;
+	GUC_check_errdetail("It must be an interval of 1 minute to imgapi.retention, or empty for that.");
+	GUC_check_errhint("SET LOCAL imgapi.job_retention = '1 day';");
 	return false;
 }
 
@@ -181,6 +201,9 @@ img_define_settings(void)
 							   check_formats, NULL, NULL);
 	DefineCustomStringVariable("imgapi.retention", "How long stored pictures and ended jobs are kept.", NULL,
 							   &imgapi_retention, "7 days", PGC_SUSET, 0, check_retention, NULL, NULL);
+	DefineCustomStringVariable("imgapi.job_retention", "How long pictures of the jobs submitted here, and the jobs, are kept.",
+							   "An interval up to imgapi.retention; empty: imgapi.retention.",
+							   &imgapi_job_retention, "", PGC_USERSET, 0, check_job_retention, NULL, NULL);
 	DefineCustomBoolVariable("imgapi.auto_purge", "Whether the worker purges what has expired.", NULL,
 							 &imgapi_auto_purge, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("imgapi.admin_role", "Role whose members see the rows of all users.", NULL,
@@ -234,22 +257,52 @@ img_allowed_formats(void)
 	return mask;
 }
 
+/* A setting that is an interval, read again only when its text changes. */
+typedef struct IntervalSetting
+{
+	char	   *text;
+	Interval	value;
+} IntervalSetting;
+
+static Interval *
+read_interval(IntervalSetting *setting, const char *text)
+{
+	if (setting->text != NULL && strcmp(setting->text, text) == 0)
+		return &setting->value;
+	setting->value = *DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
+															ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	if (setting->text != NULL)
+		pfree(setting->text);
+	setting->text = MemoryContextStrdup(TopMemoryContext, text);
+	return &setting->value;
+}
+
+/* The limit is looked at here because it may be set after what it limits. */
+Interval *
+img_job_retention(void)
+{
+	static IntervalSetting limit;
+	static IntervalSetting chosen;
+
+	read_interval(&limit, imgapi_retention);
+	if (imgapi_job_retention[0] == '\0')
+		return &limit.value;
+	read_interval(&chosen, imgapi_job_retention);
+	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(&chosen.value),
+										  IntervalPGetDatum(&limit.value))) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("imgapi.job_retention is longer than imgapi.retention allows"),
+				 errdetail("Given: %s. Allowed: 1 minute to %s.", imgapi_job_retention, imgapi_retention),
+				 errhint("SET imgapi.job_retention = '%s';", imgapi_retention)));
+	return &chosen.value;
+}
+
 TimestampTz
 img_expiry(TimestampTz from)
 {
-	static char *known = NULL;
-	static Interval keep;
-
-	if (known == NULL || strcmp(known, imgapi_retention) != 0)
-	{
-		keep = *DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(imgapi_retention),
-													  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-		if (known != NULL)
-			pfree(known);
-		known = MemoryContextStrdup(TopMemoryContext, imgapi_retention);
-	}
 	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(from),
-												   IntervalPGetDatum(&keep)));
+												   IntervalPGetDatum(img_job_retention())));
 }
 
 ImgLimits

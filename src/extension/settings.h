@@ -24,6 +24,7 @@ extern int	imgapi_job_timeout;		/* ms */
 extern int	imgapi_executor_memory; /* MB */
 extern char *imgapi_formats;
 extern char *imgapi_retention;
+extern char *imgapi_job_retention;	/* empty: imgapi.retention */
 extern bool imgapi_auto_purge;
 extern int	imgapi_max_attempts;
 extern char *imgapi_admin_role;
@@ -35,7 +36,11 @@ extern void img_define_settings(void);
 /* How many executors a pool or a dispatcher has. */
 extern int	img_executor_count(void);
 
-/* When a picture that is stored at that time expires. */
+/* How long the pictures of a job that is submitted now are kept, and the job
+ * itself; 54000 beyond imgapi.retention. */
+extern Interval *img_job_retention(void);
+
+/* When a picture that is uploaded at that time expires. */
 extern TimestampTz img_expiry(TimestampTz from);
 
 /* The settings that travel with every request. */

@@ -54,15 +54,15 @@ typedef struct Submission
 #define ARGUMENT(submission, which) ((submission)->first + (which) - SERVER)
 
 static ImgStatement insert_job = {
-	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request) "
-	"VALUES ($1, $2, $3, $4, 'edit', $5, $6, $7)",
-	7, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID}
+	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention) "
+	"VALUES ($1, $2, $3, $4, 'edit', $5, $6, $7, $8)",
+	8, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID}
 };
 
 static ImgStatement insert_operation_job = {
-	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request) "
-	"VALUES ($1, $2, $3, $4, 'operation', $5, $6, $7)",
-	7, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID}
+	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention) "
+	"VALUES ($1, $2, $3, $4, 'operation', $5, $6, $7, $8)",
+	8, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID}
 };
 
 static ImgStatement insert_input = {
@@ -72,9 +72,9 @@ static ImgStatement insert_input = {
 };
 
 static ImgStatement insert_keyed = {
-	"SELECT $S.img_submit_keyed(ROW($1, pg_catalog.nextval('$S.img_task_id'), $2, $3, NULL, NULL, $4, $10::$S.img_job_kind, "
+	"SELECT $S.img_submit_keyed(ROW($1, pg_catalog.nextval('$S.img_task_id'), $2, $3, NULL, NULL, $11, $4, $10::$S.img_job_kind, "
 	"$5, 0, $6, NULL, $7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, $8)::$S.img_job_live, $9)",
-	10, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, TEXTOID, JSONBOID, BYTEAOID, TEXTOID}
+	11, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, TEXTOID, JSONBOID, BYTEAOID, TEXTOID, INTERVALOID}
 };
 
 Jsonb *
@@ -204,7 +204,8 @@ insert_plain(const pg_uuid_t *id, Datum now, Datum due, Oid owner, int priority,
 {
 	pg_uuid_t	object;
 	Datum		job_values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner),
-		Int32GetDatum(priority), Int16GetDatum(attempts), JsonbPGetDatum(submission->request)};
+		Int32GetDatum(priority), Int16GetDatum(attempts), JsonbPGetDatum(submission->request),
+		IntervalPGetDatum(img_job_retention())};
 	Datum		input_values[] = {UUIDPGetDatum(&object), UUIDPGetDatum(id), ObjectIdGetDatum(owner),
 		Int64GetDatum(VARSIZE_ANY_EXHDR(DatumGetPointer(picture))), picture, now,
 		TimestampTzGetDatum(img_expiry(DatumGetTimestampTz(now)))};
@@ -239,7 +240,7 @@ submit(FunctionCallInfo fcinfo, const ImgHome *home, const Submission *submissio
 	{
 		Datum		values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner), Int32GetDatum(priority),
 			Int16GetDatum(attempts), PG_GETARG_DATUM(job_key), JsonbPGetDatum(submission->request), picture,
-		CStringGetTextDatum(submission->kind)};
+			CStringGetTextDatum(submission->kind), IntervalPGetDatum(img_job_retention())};
 		bool		isnull;
 
 		img_execute(&insert_keyed, values, NULL);

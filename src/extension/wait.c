@@ -29,7 +29,8 @@ PG_FUNCTION_INFO_V1(img_wait);
 static ImgStatement look = {
 	"SELECT l.owner::pg_catalog.oid, (CASE WHEN l.lease_owner IS NULL THEN 'ACCEPTED' ELSE 'PROCESSING' END)::$S.img_job_status, false, l.xmin "
 	"FROM $S.img_job_live l WHERE l.id = $1 UNION ALL "
-	"SELECT e.owner::pg_catalog.oid, e.status, true, '0'::xid FROM $S.img_job_ended e WHERE e.id = $1",
+	"SELECT e.owner::pg_catalog.oid, e.status, true, '0'::xid FROM $S.img_job_ended e "
+	"WHERE e.id = $1 AND e.expires_at > pg_catalog.clock_timestamp()",
 	1, {UUIDOID}
 };
 
