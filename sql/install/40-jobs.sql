@@ -197,7 +197,8 @@ BEGIN
 	WHERE l.id = job AND @extschema@.img_sees_as(l.owner, who) FOR UPDATE;
 	IF NOT FOUND THEN
 		IF NOT EXISTS (SELECT FROM @extschema@.img_job_ended e
-				WHERE e.id = job AND @extschema@.img_sees_as(e.owner, who)) THEN
+				WHERE e.id = job AND e.expires_at > pg_catalog.clock_timestamp()
+					AND @extschema@.img_sees_as(e.owner, who)) THEN
 			PERFORM @extschema@.img_no_such_job(job);
 		END IF;
 		RETURN false;

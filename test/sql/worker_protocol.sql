@@ -184,8 +184,8 @@ CREATE FUNCTION pg_temp.entries_read() RETURNS bigint LANGUAGE sql AS $$
 	SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class
 	WHERE oid = 'img_job_live'::regclass OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'img_job_live'::regclass)
 $$;
-INSERT INTO img_job_live (created_at, run_after, owner, kind, priority, max_attempts, request)
-	SELECT now(), CASE WHEN g % 2 = 0 THEN now() ELSE 'infinity' END, current_user::regrole, 'edit', g % 4 / 2, 3, '{}' FROM generate_series(1, 20000) g;
+INSERT INTO img_job_live (created_at, run_after, retention, owner, kind, priority, max_attempts, request)
+	SELECT now(), CASE WHEN g % 2 = 0 THEN now() ELSE 'infinity' END, '7 days', current_user::regrole, 'edit', g % 4 / 2, 3, '{}' FROM generate_series(1, 20000) g;
 ANALYZE img_job_live;
 BEGIN;
 SELECT pg_temp.entries_read() AS read_before \gset
