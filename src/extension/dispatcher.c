@@ -44,6 +44,7 @@
 /* The longest sleep: something may be due that nobody told us about. */
 #define IDLE_MS			5000
 #define PURGE_MS		60000
+#define PURGE_BATCH		100		/* jobs wait meanwhile: 20 ms for pictures of 50 kB */
 #define ERROR_MS		1000
 
 ImgDispatcher img_dispatcher;
@@ -65,7 +66,7 @@ static ImgStatement release = {
 	"SELECT $S.img_release($1, $2)", 2, {TEXTOID, UUIDARRAYOID}
 };
 static ImgStatement purge = {
-	"SELECT GREATEST(p.objects, p.jobs) FROM $S.img_purge(1000) p", 0, {0}
+	"SELECT GREATEST(p.objects, p.links, p.jobs) FROM $S.img_purge(" CppAsString2(PURGE_BATCH) ") p", 0, {0}
 };
 
 /*
@@ -240,14 +241,17 @@ give_back(bool all)
 	img_dispatcher.look = true;
 }
 
-/* One batch a turn, so that jobs go on meanwhile. */
+/* One batch a turn, and then a rest as long as it took, so that jobs go on
+ * meanwhile and find the disk free. */
 static void
-purge_expired(TimestampTz now)
+purge_expired(TimestampTz start)
 {
-	int64		purged = 0;		/* pictures or jobs, whichever are more */
+	int64		purged = 0;		/* pictures, links or jobs, whichever are most */
+	TimestampTz end;
 
 	run(&purge, NULL, &purged);
-	purge_at = TimestampTzPlusMilliseconds(now, purged >= 1000 ? 0 : PURGE_MS);
+	end = GetCurrentTimestamp();
+	purge_at = purged >= PURGE_BATCH ? end + (end - start) : TimestampTzPlusMilliseconds(end, PURGE_MS);
 }
 
 /* What happens by the clock; ms until the next. */
@@ -263,7 +267,10 @@ tend_clock(void)
 		rescue_jobs();
 	}
 	if (imgapi_auto_purge && purge_at <= now)
+	{
 		purge_expired(now);
+		now = GetCurrentTimestamp();
+	}
 	return Min(TimestampDifferenceMilliseconds(now, heartbeat_at),
 			   imgapi_auto_purge ? TimestampDifferenceMilliseconds(now, purge_at) : IDLE_MS);
 }
