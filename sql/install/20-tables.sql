@@ -9,6 +9,12 @@
 -- leaves room. There are no foreign keys between these tables, and img_object
 -- has no CHECK: rows of one job are written and purged together, by the
 -- functions below only, and what is checked costs every submit.
+--
+-- img_object is not divided by day: dropping a partition writes next to nothing,
+-- where deleting its pictures writes as much WAL as they are long; but every
+-- look-up by job would read all partitions, a drop would wait for every reader
+-- and make submits wait with it, and pictures would outlive their hour. Deleted
+-- rows are no hindrance to claims, and their space is used again (bench/purge).
 
 CREATE SEQUENCE @extschema@.img_task_id CACHE 20;
 COMMENT ON SEQUENCE @extschema@.img_task_id IS 'Numbers of jobs: img_job.task_id.';
