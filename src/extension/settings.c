@@ -35,6 +35,7 @@ bool		imgapi_auto_purge;
 int			imgapi_max_attempts;
 char	   *imgapi_admin_role;
 bool		imgapi_notify;
+bool		imgapi_allow_private_networks;
 int			imgapi_sandbox;
 
 static const struct config_enum_entry sandbox_options[] = {
@@ -211,6 +212,9 @@ img_define_settings(void)
 	DefineCustomBoolVariable("imgapi.notify", "Whether the end of jobs is notified on channel img_job.",
 							 "The payload is the id of the job.",
 							 &imgapi_notify, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("imgapi.allow_private_networks", "Whether URLs may lead to private and loopback addresses.",
+							 "Servers have an option of their own for it, allow_private.",
+							 &imgapi_allow_private_networks, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("imgapi.sandbox", "Whether executors must be confined.",
 							 "require: do not start without; prefer: as far as the kernel can; off: for debugging.",
 							 &imgapi_sandbox, IMG_SANDBOX_REQUIRE, sandbox_options,

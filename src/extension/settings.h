@@ -29,6 +29,7 @@ extern bool imgapi_auto_purge;
 extern int	imgapi_max_attempts;
 extern char *imgapi_admin_role;
 extern bool imgapi_notify;
+extern bool imgapi_allow_private_networks;
 extern int	imgapi_sandbox;
 
 extern void img_define_settings(void);

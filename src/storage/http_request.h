@@ -20,6 +20,7 @@ typedef struct ImgHttpRequest
 	char	   *body;			/* NULL: none, or bytes that the caller has */
 	size_t		body_length;
 	bool		allow_private;	/* the address policy is lifted */
+	bool		follow;			/* redirects */
 	int			timeout;		/* ms */
 	int			connect_timeout;	/* ms */
 } ImgHttpRequest;

@@ -21,6 +21,9 @@
 /* A signature's longest life, in seconds. */
 #define IMG_S3_LIFETIME		604800
 
+/* Header of objects that we have written: no others are removed. */
+#define IMG_S3_MARK			"x-amz-meta-imgapi"
+
 #define IMG_S3_BATCH		1000	/* objects that one request deletes */
 #define IMG_S3_PARTS		10000	/* parts of an upload */
 

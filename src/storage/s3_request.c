@@ -48,6 +48,7 @@ img_s3_put(ImgS3 *s3, const char *path, const char *type, const char *tags,
 	ImgS3Call	call = {.method = "PUT", .path = path, .at = at};
 
 	call.payload = sha256 ? sha256 : IMG_S3_UNSIGNED;
+	img_s3_add(&call.headers, IMG_S3_MARK, "output");
 	if (type != NULL)
 		img_s3_add(&call.headers, "content-type", type);
 	if (tags != NULL)
@@ -139,6 +140,7 @@ img_s3_multipart_create(ImgS3 *s3, const char *path, const char *type, const cha
 	ImgS3Call	call = {.method = "POST", .path = path, .payload = NO_BODY, .at = at};
 
 	img_s3_add(&call.query, "uploads", "");
+	img_s3_add(&call.headers, IMG_S3_MARK, "output");
 	if (type != NULL)
 		img_s3_add(&call.headers, "content-type", type);
 	if (tags != NULL)
