@@ -33,7 +33,7 @@ ISOLATION_OPTS = --inputdir=test --outputdir=build/isolation --load-extension=im
 REGRESS_PREP = build/regress build/isolation
 
 WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare $(if $(CI),-Werror)
-PG_CPPFLAGS = -I$(srcdir)/src
+PG_CPPFLAGS = -I$(srcdir)/src -DIMG_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -std=gnu11 $(WARNINGS)
 EXTRA_CLEAN = $(wildcard build)
 

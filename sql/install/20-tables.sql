@@ -146,11 +146,14 @@ CREATE TABLE @extschema@.img_object (
 	mime text,
 	ext text,
 	sha256 bytea,
+	made_of uuid,
+	reused_from uuid,
 	data bytea
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, toast.autovacuum_vacuum_scale_factor = 0.05);
 ALTER TABLE @extschema@.img_object ALTER COLUMN data SET STORAGE EXTERNAL;
 CREATE INDEX img_object_job ON @extschema@.img_object (job_id);
 CREATE INDEX img_object_expiry ON @extschema@.img_object (expires_at);
+CREATE INDEX img_object_made_of ON @extschema@.img_object (made_of) WHERE made_of IS NOT NULL;
 COMMENT ON TABLE @extschema@.img_object IS 'One row a stored picture: the input or an output of a job.';
 COMMENT ON COLUMN @extschema@.img_object.id IS 'time-ordered UUID';
 COMMENT ON COLUMN @extschema@.img_object.job_id IS 'img_job.id';
@@ -170,6 +173,9 @@ COMMENT ON COLUMN @extschema@.img_object.format IS 'jpeg, png, webp, gif, tiff, 
 COMMENT ON COLUMN @extschema@.img_object.mime IS 'media type';
 COMMENT ON COLUMN @extschema@.img_object.ext IS 'usual file extension';
 COMMENT ON COLUMN @extschema@.img_object.sha256 IS 'of the bytes';
+COMMENT ON COLUMN @extschema@.img_object.made_of IS
+	'stands for all that a result is made of: owner, picture, plan, other picture, version; NULL: no other job may take it over';
+COMMENT ON COLUMN @extschema@.img_object.reused_from IS 'job whose result was taken over; NULL: made by this job';
 COMMENT ON COLUMN @extschema@.img_object.data IS 'the picture, where storage is database';
 
 

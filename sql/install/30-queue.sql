@@ -98,7 +98,8 @@ CREATE TYPE @extschema@.img_outcome AS (
 	job_id uuid, attempt smallint, started_at timestamptz, warning text,
 	source @extschema@.img_metadata,
 	ordinal int, name text, output @extschema@.img_metadata,
-	storage text, path text, data bytea);
+	storage text, path text, data bytea,
+	made_of uuid, reused_from uuid);
 COMMENT ON TYPE @extschema@.img_outcome IS
 	'Worker protocol: one output of a job that went well. A job with several outputs has as many of these, all in one call.';
 COMMENT ON COLUMN @extschema@.img_outcome.job_id IS 'img_job.id';
@@ -112,6 +113,8 @@ COMMENT ON COLUMN @extschema@.img_outcome.output IS 'facts of the result';
 COMMENT ON COLUMN @extschema@.img_outcome.storage IS 'img_object.storage of the result';
 COMMENT ON COLUMN @extschema@.img_outcome.path IS 'img_object.path of the result';
 COMMENT ON COLUMN @extschema@.img_outcome.data IS 'the result, where storage is database';
+COMMENT ON COLUMN @extschema@.img_outcome.made_of IS 'img_object.made_of of the result, where storage is database';
+COMMENT ON COLUMN @extschema@.img_outcome.reused_from IS 'img_object.reused_from of the result';
 
 CREATE FUNCTION @extschema@.img_finish(worker text, outcomes @extschema@.img_outcome[])
 RETURNS TABLE (id uuid, settled bool)
@@ -127,7 +130,7 @@ BEGIN
 		SELECT * FROM pg_catalog.unnest(outcomes)
 	), held AS MATERIALIZED (
 		SELECT l.*, o.started_at AS really_started_at, o.warning, o.source, o.ordinal, o.name, o.output,
-			o.storage, o.path, o.data
+			o.storage, o.path, o.data, o.made_of, o.reused_from
 		FROM outcome o JOIN @extschema@.img_job_live l ON l.id = o.job_id
 		WHERE l.attempts = o.attempt AND l.lease_owner = worker
 		FOR UPDATE OF l SKIP LOCKED
@@ -160,11 +163,12 @@ BEGIN
 		FROM held h WHERE h.ordinal = 0 AND h.source_table IS NOT NULL
 	), output AS (
 		INSERT INTO @extschema@.img_object (id, job_id, owner, role, ordinal, storage, path, name,
-			format, mime, ext, width, height, mps, bytes, sha256, data, stored_at, expires_at)
+			format, mime, ext, width, height, mps, bytes, sha256, made_of, reused_from, data, stored_at, expires_at)
 		SELECT @extschema@.img_new_id(), h.id, h.owner, 'output', h.ordinal, h.storage, h.path, h.name,
 			(h.output).format, (h.output).mime, (h.output).ext,
 			(h.output).width, (h.output).height, (h.output).mps, (h.output).bytes,
-			pg_catalog.sha256(h.data), CASE WHEN h.storage = 'database' THEN h.data END, present, present + h.retention
+			pg_catalog.sha256(h.data), CASE WHEN h.storage = 'database' THEN h.made_of END, h.reused_from,
+			CASE WHEN h.storage = 'database' THEN h.data END, present, present + h.retention
 		FROM held h
 	)
 	SELECT o.job_id, h.id IS NOT NULL OR NOT EXISTS (
@@ -175,6 +179,25 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.img_finish(text, @extschema@.img_outcome[]) IS
 	'Worker protocol: ends jobs as DONE and stores their results. settled: nothing more to say of that job.';
+
+CREATE FUNCTION @extschema@.img_stored_result(job uuid)
+RETURNS TABLE (ordinal int, format text, width int, height int, data bytea,
+	source_format text, source_width int, source_height int, warning text)
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT o.ordinal, o.format, o.width, o.height, o.data, i.format, i.width, i.height, e.warning
+	FROM @extschema@.img_job_ended e
+		JOIN @extschema@.img_object i ON i.job_id = e.id AND i.role = 'input'
+		JOIN @extschema@.img_object o ON o.job_id = e.id AND o.role = 'output'
+	WHERE e.id = job
+	ORDER BY o.ordinal;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_stored_result(uuid) IS
+	'Internal: the outputs of an ended job, for another that asks for the same; none when a part of it has been purged.';
 
 CREATE FUNCTION @extschema@.img_fail(worker text, job uuid, attempt smallint, code text,
 	message text, hint text, stage text, transient bool)

@@ -7,6 +7,7 @@
  *
  *	dispatcher.c			the loop
  *	dispatcher_claim.c		from the queue to the executors (one transaction)
+ *	dispatcher_reuse.c		results that are there already
  *	dispatcher_executors.c	sending, receiving, deadlines, deaths
  *	dispatcher_settle.c		from the executors to the tables (one transaction)
  *	source_row.c			the row of a user's table, read and written
@@ -65,6 +66,12 @@ typedef struct ImgJob
 	size_t		input_bytes;	/* of the source */
 	size_t		other_bytes;	/* of the picture that comes along, behind it */
 	void	   *inline_input;	/* until it is sent, where it is small */
+	pg_uuid_t	made_of;		/* what its result is made of ... */
+	bool		may_be_reused;	/* ... if this is set */
+	bool		reused;			/* the result is that of another job: */
+	pg_uuid_t	reused_from;
+	const char *reused_warning; /* or NULL */
+	size_t		reused_bytes;
 	bool		sent;			/* false in a queue: waits for the commit */
 	int			slot;			/* memfd of the executor that has it */
 	uint64		wire_id;		/* of the request to the executor */
@@ -100,6 +107,7 @@ typedef struct ImgDispatcher
 	int			nclaimed;
 	int			nended;
 	int			nsent;
+	size_t		reused_bytes;	/* of the ended jobs' results */
 	double		job_ms;			/* running mean of the work of one job */
 	bool		look;			/* there may be something to claim */
 	bool		due_known;		/* slot->next_due is what the queue says */
@@ -118,6 +126,11 @@ extern const ImgRowSource *img_writing;
 extern void img_claim_and_send(void);
 extern void img_publish_next_due(void); /* before sleeping */
 extern bool img_guarded(ImgJob *job, const char *stage, void (*step) (ImgJob *job, void *arg), void *arg);
+
+/* dispatcher_reuse.c: if a job's result is going to be stored in the database
+ * and there is one like it, the job takes it (job->reused).  picture is the
+ * source as stored, sha256 its hash, or NULL if that is not known. */
+extern void img_reuse(ImgJob *job, Datum *picture, bytea *sha256, bytea *other);
 
 /* dispatcher_executors.c */
 extern void img_stations_start(void);

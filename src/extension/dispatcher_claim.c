@@ -34,11 +34,13 @@ static ImgStatement next_due = {
 };
 
 static ImgStatement input_of = {
-	"SELECT o.data FROM $S.img_object o WHERE o.job_id = $1 AND o.role = 'input'", 1, {UUIDOID}
+	"SELECT o.data, o.sha256 FROM $S.img_object o WHERE o.job_id = $1 AND o.role = 'input'", 1, {UUIDOID}
 };
 
 /* Results that wait to be settled, above which nothing is claimed. */
 #define MOST_ENDED	128
+/* Bytes of results taken over, above which no more are until those are settled. */
+#define MOST_REUSED	(8 * 1024 * 1024)
 
 /* Columns of img_claim(). */
 enum
@@ -268,6 +270,7 @@ img_publish_next_due(void)
 typedef struct Fetched
 {
 	Datum		picture;
+	bytea	   *sha256;			/* of the picture; NULL: not known */
 	bytea	   *other;			/* what comes along; NULL: nothing */
 	bool		found;
 	bool		locked;			/* the table is */
@@ -277,12 +280,17 @@ static void
 fetch_object(ImgJob *job, Fetched *fetched)
 {
 	Datum		id = UUIDPGetDatum(&job->id);
-	bool		isnull = true;
+	bool		isnull;
+	Datum		sha256;
 
 	img_execute(&input_of, &id, NULL);
-	if (SPI_processed > 0)
-		fetched->picture = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (SPI_processed == 0)
+		return;
+	fetched->picture = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	fetched->found = !isnull;
+	sha256 = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+	if (!isnull)
+		fetched->sha256 = DatumGetByteaPP(sha256);
 }
 
 static void
@@ -325,19 +333,32 @@ fetch_step(ImgJob *job, void *arg)
 	if (job->input_bytes == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("the picture is empty")));
-	fetched->picture = PointerGetDatum(PG_DETOAST_DATUM_PACKED(fetched->picture));
 	if (job->request.other != NULL)
 		fetch_other(job, fetched);
+	img_reuse(job, &fetched->picture, fetched->sha256, fetched->other);
+	if (!job->reused)
+		fetched->picture = PointerGetDatum(PG_DETOAST_DATUM_PACKED(fetched->picture));
 }
 
-/* Fetches the picture of a job; false: the job has ended. */
+/* Fetches the picture of a job, or its result if there is one; false: the job
+ * has ended. */
 static bool
 fetch(ImgJob *job, ImgInput *input)
 {
 	Fetched		fetched = {0};
 
+	job->reused = false;
 	if (!img_guarded(job, "fetch", fetch_step, &fetched))
+	{
+		job->reused = false;
 		return false;
+	}
+	if (job->reused)
+	{
+		img_dispatcher.reused_bytes += job->reused_bytes;
+		img_job_end(job, IMG_END_DONE);
+		return false;
+	}
 	if (fetched.found)
 	{
 		*input = (ImgInput) {VARDATA_ANY(DatumGetPointer(fetched.picture)), job->input_bytes};
@@ -367,7 +388,7 @@ feed(void)
 {
 	bool		fed = false;
 
-	while (img_dispatcher.nclaimed > 0)
+	while (img_dispatcher.nclaimed > 0 && img_dispatcher.reused_bytes < MOST_REUSED)
 	{
 		ImgStation *station = img_station_for(0);
 		ImgJob	   *job;

@@ -301,12 +301,13 @@ outcome_of(int i, int ordinal, TupleDesc desc)
 	ImgJob	   *job = batch.job[i];
 	const ImgReply *reply = &job->answer.reply;
 	const ImgOutput *output = &job->answer.output[ordinal];
-	const char *warning = img_warning_text(reply->warnings);
-	Datum		values[11];
-	bool		nulls[11] = {false};
+	const char *warning = job->reused ? job->reused_warning : img_warning_text(reply->warnings);
+	Datum		values[13];
+	bool		nulls[13] = {false};
 
 	values[0] = UUIDPGetDatum(&job->id);
 	values[1] = Int16GetDatum(job->attempt);
+	nulls[2] = job->reused;
 	values[2] = TimestampTzGetDatum(reply->started_at -
 									(int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY);
 	nulls[3] = warning == NULL;
@@ -320,6 +321,10 @@ outcome_of(int i, int ordinal, TupleDesc desc)
 									output_path(job, ordinal));
 	/* also where it is in the row: its hash tells later whether it still is */
 	values[10] = PointerGetDatum(output->data);
+	nulls[11] = !job->may_be_reused;
+	values[11] = UUIDPGetDatum(&job->made_of);
+	nulls[12] = !job->reused;
+	values[12] = UUIDPGetDatum(&job->reused_from);
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
@@ -456,6 +461,8 @@ forget_settled(void)
 		retry = retry || job->end == IMG_END_POSTPONED || (job->end == IMG_END_FAILED && job->failure.transient);
 		dlist_delete(&job->node);
 		img_dispatcher.nended--;
+		if (job->reused)
+			img_dispatcher.reused_bytes -= job->reused_bytes;
 		MemoryContextDelete(job->context);
 	}
 	/* There is a new time to wake at. */

@@ -17,7 +17,7 @@
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM >= 180000
-PG_MODULE_MAGIC_EXT(.name = "imgapi", .version = "0.1.0");
+PG_MODULE_MAGIC_EXT(.name = "imgapi", .version = IMG_VERSION);
 #else
 PG_MODULE_MAGIC;
 #endif

@@ -36,6 +36,7 @@ int			imgapi_max_attempts;
 char	   *imgapi_admin_role;
 bool		imgapi_notify;
 bool		imgapi_allow_private_networks;
+bool		imgapi_reuse;
 int			imgapi_sandbox;
 
 static const struct config_enum_entry sandbox_options[] = {
@@ -215,6 +216,9 @@ img_define_settings(void)
 	DefineCustomBoolVariable("imgapi.allow_private_networks", "Whether URLs may lead to private and loopback addresses.",
 							 "Servers have an option of their own for it, allow_private.",
 							 &imgapi_allow_private_networks, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("imgapi.reuse", "Whether a job takes over the stored result of an equal one.",
+							 "Equal are owner, picture, operations, output, limits and version.",
+							 &imgapi_reuse, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("imgapi.sandbox", "Whether executors must be confined.",
 							 "require: do not start without; prefer: as far as the kernel can; off: for debugging.",
 							 &imgapi_sandbox, IMG_SANDBOX_REQUIRE, sandbox_options,

@@ -30,6 +30,7 @@ extern int	imgapi_max_attempts;
 extern char *imgapi_admin_role;
 extern bool imgapi_notify;
 extern bool imgapi_allow_private_networks;
+extern bool imgapi_reuse;
 extern int	imgapi_sandbox;
 
 extern void img_define_settings(void);
