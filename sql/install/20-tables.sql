@@ -49,6 +49,7 @@ CREATE TABLE @extschema@.img_job_live (
 	error text,
 	error_code text,
 	request jsonb NOT NULL,
+	input text,
 	CONSTRAINT lease_and_source_are_whole
 		CHECK ((lease_owner IS NULL) = (lease_expires_at IS NULL)
 			AND (lease_owner IS NULL OR started_at IS NOT NULL)
@@ -93,6 +94,7 @@ CREATE TABLE @extschema@.img_job_ended (
 	error_code text,
 	warning text,
 	request jsonb NOT NULL,
+	input text,
 	CONSTRAINT status_is_final CHECK (status IN ('DONE', 'ERROR', 'CANCELLED')),
 	CONSTRAINT done_has_started CHECK (status <> 'DONE' OR started_at IS NOT NULL),
 	CONSTRAINT error_has_a_reason CHECK ((status = 'ERROR') <= (error IS NOT NULL AND error_code IS NOT NULL))
@@ -166,7 +168,7 @@ COMMENT ON COLUMN @extschema@.img_object.width IS 'pixels, as displayed';
 COMMENT ON COLUMN @extschema@.img_object.height IS 'pixels, as displayed';
 COMMENT ON COLUMN @extschema@.img_object.mps IS 'megapixels';
 COMMENT ON COLUMN @extschema@.img_object.role IS 'input or output';
-COMMENT ON COLUMN @extschema@.img_object.storage IS 'database: in the column data; row: in the row of the table that the trigger watches, not copied';
+COMMENT ON COLUMN @extschema@.img_object.storage IS 'database: in the column data; row: in the row of the table that the trigger watches, not copied; url: where path says; else a foreign server';
 COMMENT ON COLUMN @extschema@.img_object.path IS 'path within the storage';
 COMMENT ON COLUMN @extschema@.img_object.name IS 'file name for a download';
 COMMENT ON COLUMN @extschema@.img_object.format IS 'jpeg, png, webp, gif, tiff, avif, heic';

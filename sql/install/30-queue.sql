@@ -12,7 +12,7 @@
 CREATE FUNCTION @extschema@.img_claim(worker text, jobs int, lease interval)
 RETURNS TABLE (id uuid, attempt smallint, max_attempts smallint, owner oid,
 	kind @extschema@.img_job_kind, request jsonb,
-	source_table oid, source_column text, source_key text, target_column text)
+	source_table oid, source_column text, source_key text, target_column text, input text)
 LANGUAGE plpgsql VOLATILE ROWS 100
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off
 AS $$
@@ -45,7 +45,7 @@ BEGIN
 		RETURNING l.*
 	)
 	SELECT c.id, c.attempts, c.max_attempts, c.owner::oid, c.kind, c.request,
-		c.source_table::oid, c.source_column, c.source_key, c.target_column
+		c.source_table::oid, c.source_column, c.source_key, c.target_column, c.input
 	FROM claimed c ORDER BY c.priority, c.run_after, c.id;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_claim(text, int, interval) IS
@@ -99,7 +99,7 @@ CREATE TYPE @extschema@.img_outcome AS (
 	source @extschema@.img_metadata,
 	ordinal int, name text, output @extschema@.img_metadata,
 	storage text, path text, data bytea,
-	made_of uuid, reused_from uuid);
+	made_of uuid, reused_from uuid, sha256 bytea);
 COMMENT ON TYPE @extschema@.img_outcome IS
 	'Worker protocol: one output of a job that went well. A job with several outputs has as many of these, all in one call.';
 COMMENT ON COLUMN @extschema@.img_outcome.job_id IS 'img_job.id';
@@ -114,6 +114,7 @@ COMMENT ON COLUMN @extschema@.img_outcome.storage IS 'img_object.storage of the 
 COMMENT ON COLUMN @extschema@.img_outcome.path IS 'img_object.path of the result';
 COMMENT ON COLUMN @extschema@.img_outcome.data IS 'the result, where storage is database';
 COMMENT ON COLUMN @extschema@.img_outcome.made_of IS 'img_object.made_of of the result, where storage is database';
+COMMENT ON COLUMN @extschema@.img_outcome.sha256 IS 'of the result, where data is NULL';
 COMMENT ON COLUMN @extschema@.img_outcome.reused_from IS 'img_object.reused_from of the result';
 
 CREATE FUNCTION @extschema@.img_finish(worker text, outcomes @extschema@.img_outcome[])
@@ -130,7 +131,7 @@ BEGIN
 		SELECT * FROM pg_catalog.unnest(outcomes)
 	), held AS MATERIALIZED (
 		SELECT l.*, o.started_at AS really_started_at, o.warning, o.source, o.ordinal, o.name, o.output,
-			o.storage, o.path, o.data, o.made_of, o.reused_from
+			o.storage, o.path, o.data, o.made_of, o.reused_from, o.sha256
 		FROM outcome o JOIN @extschema@.img_job_live l ON l.id = o.job_id
 		WHERE l.attempts = o.attempt AND l.lease_owner = worker
 		FOR UPDATE OF l SKIP LOCKED
@@ -140,13 +141,13 @@ BEGIN
 		INSERT INTO @extschema@.img_job_ended (id, task_id, created_at, run_after, started_at,
 			finished_at, expires_at, retention, owner, kind, status, priority, attempts, max_attempts, server,
 			job_key, callback_url, source_table, source_column, source_key, target_column,
-			stage, error, error_code, warning, request)
+			stage, error, error_code, warning, request, input)
 		SELECT h.id, h.task_id, h.created_at, h.run_after,
 			CASE WHEN h.really_started_at BETWEEN h.started_at AND present
 				THEN h.really_started_at ELSE h.started_at END,
 			present, present + h.retention, h.retention, h.owner, h.kind, 'DONE', h.priority, h.attempts, h.max_attempts, h.server,
 			h.job_key, h.callback_url, h.source_table, h.source_column, h.source_key, h.target_column,
-			NULL, h.error, h.error_code, h.warning, h.request
+			NULL, h.error, h.error_code, h.warning, h.request, h.input
 		FROM held h WHERE h.ordinal = 0
 	), uploaded AS (
 		UPDATE @extschema@.img_object o
@@ -156,18 +157,21 @@ BEGIN
 	), input AS (
 		INSERT INTO @extschema@.img_object (id, job_id, owner, role, storage, path,
 			format, mime, ext, width, height, mps, bytes, stored_at, expires_at)
-		SELECT @extschema@.img_new_id(), h.id, h.owner, 'input', 'row',
-			h.source_table::text || '/' || h.source_key || '/' || h.source_column,
+		SELECT @extschema@.img_new_id(), h.id, h.owner, 'input',
+			CASE WHEN h.input IS NULL THEN 'row' WHEN h.input LIKE 'storage://%'
+				THEN pg_catalog.split_part(h.input, '/', 3) ELSE 'url' END,
+			CASE WHEN h.input IS NULL THEN h.source_table::text || '/' || h.source_key || '/' || h.source_column
+				ELSE pg_catalog.regexp_replace(h.input, '^storage://[^/]*/', '') END,
 			(h.source).format, (h.source).mime, (h.source).ext,
 			(h.source).width, (h.source).height, (h.source).mps, (h.source).bytes, h.created_at, h.created_at + h.retention
-		FROM held h WHERE h.ordinal = 0 AND h.source_table IS NOT NULL
+		FROM held h WHERE h.ordinal = 0 AND (h.source_table IS NOT NULL OR h.input IS NOT NULL)
 	), output AS (
 		INSERT INTO @extschema@.img_object (id, job_id, owner, role, ordinal, storage, path, name,
 			format, mime, ext, width, height, mps, bytes, sha256, made_of, reused_from, data, stored_at, expires_at)
 		SELECT @extschema@.img_new_id(), h.id, h.owner, 'output', h.ordinal, h.storage, h.path, h.name,
 			(h.output).format, (h.output).mime, (h.output).ext,
 			(h.output).width, (h.output).height, (h.output).mps, (h.output).bytes,
-			pg_catalog.sha256(h.data), CASE WHEN h.storage = 'database' THEN h.made_of END, h.reused_from,
+			COALESCE(h.sha256, pg_catalog.sha256(h.data)), CASE WHEN h.storage = 'database' THEN h.made_of END, h.reused_from,
 			CASE WHEN h.storage = 'database' THEN h.data END, present, present + h.retention
 		FROM held h
 	)
@@ -200,7 +204,7 @@ COMMENT ON FUNCTION @extschema@.img_stored_result(uuid) IS
 	'Internal: the outputs of an ended job, for another that asks for the same; none when a part of it has been purged.';
 
 CREATE FUNCTION @extschema@.img_fail(worker text, job uuid, attempt smallint, code text,
-	message text, hint text, stage text, transient bool)
+	message text, hint text, stage text, transient bool, retry_after interval DEFAULT NULL)
 RETURNS bool
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off
@@ -225,8 +229,8 @@ BEGIN
 		UPDATE @extschema@.img_job_live l
 		SET lease_owner = NULL, lease_expires_at = NULL, stage = img_fail.stage,
 			error = message, error_code = code,
-			run_after = present + pg_catalog.make_interval(
-				secs => pg_catalog.pow(2, least(live.attempts, 12)) * (1 + pg_catalog.random() / 4))
+			run_after = present + greatest(retry_after, pg_catalog.make_interval(
+				secs => pg_catalog.pow(2, least(live.attempts, 12)) * (1 + pg_catalog.random() / 4)))
 		WHERE l.id = job;
 	ELSE
 		live.stage := stage;
@@ -236,8 +240,8 @@ BEGIN
 	END IF;
 	RETURN true;
 END $$;
-COMMENT ON FUNCTION @extschema@.img_fail(text, uuid, smallint, text, text, text, text, bool) IS
-	'Worker protocol: records a failed attempt. A transient failure waits for its next attempt, any other ends the job as ERROR. False: the row is locked, try later.';
+COMMENT ON FUNCTION @extschema@.img_fail(text, uuid, smallint, text, text, text, text, bool, interval) IS
+	'Worker protocol: records a failed attempt. A transient failure waits for its next attempt, not before retry_after is over, any other ends the job as ERROR. False: the row is locked, try later.';
 
 CREATE FUNCTION @extschema@.img_end(live @extschema@.img_job_live, status @extschema@.img_job_status)
 RETURNS void
@@ -250,11 +254,11 @@ BEGIN
 	INSERT INTO @extschema@.img_job_ended (id, task_id, created_at, run_after, started_at,
 		finished_at, expires_at, retention, owner, kind, status, priority, attempts, max_attempts, server,
 		job_key, callback_url, source_table, source_column, source_key, target_column,
-		stage, error, error_code, request)
+		stage, error, error_code, request, input)
 	VALUES (live.id, live.task_id, live.created_at, live.run_after, live.started_at,
 		present, present + live.retention, live.retention, live.owner, live.kind, status, live.priority, live.attempts, live.max_attempts, live.server,
 		live.job_key, live.callback_url, live.source_table, live.source_column, live.source_key,
-		live.target_column, live.stage, live.error, live.error_code, live.request);
+		live.target_column, live.stage, live.error, live.error_code, live.request, live.input);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_end(@extschema@.img_job_live, @extschema@.img_job_status) IS
 	'Internal: moves a job to img_job_ended without a result.';

@@ -13,7 +13,7 @@ CREATE VIEW @extschema@.img_job_live_visible WITH (security_barrier) AS
 		l.server, l.owner, l.request, l.priority, l.attempts, l.max_attempts,
 		l.created_at, l.started_at, NULL::timestamptz AS finished_at, l.run_after,
 		l.stage, l.error, l.error_code, NULL::text AS warning,
-		l.job_key, l.callback_url, l.source_table, l.source_key, l.source_column, l.target_column
+		l.job_key, l.callback_url, l.source_table, l.source_key, l.source_column, l.target_column, l.input
 	FROM @extschema@.img_job_live l WHERE @extschema@.img_sees(l.owner);
 COMMENT ON VIEW @extschema@.img_job_live_visible IS 'Internal: the rows of img_job that have not ended.';
 
@@ -22,7 +22,7 @@ CREATE VIEW @extschema@.img_job_ended_visible WITH (security_barrier) AS
 		e.server, e.owner, e.request, e.priority, e.attempts, e.max_attempts,
 		e.created_at, e.started_at, e.finished_at, e.run_after,
 		e.stage, e.error, e.error_code, e.warning,
-		e.job_key, e.callback_url, e.source_table, e.source_key, e.source_column, e.target_column
+		e.job_key, e.callback_url, e.source_table, e.source_key, e.source_column, e.target_column, e.input
 	FROM @extschema@.img_job_ended e
 	WHERE @extschema@.img_sees(e.owner) AND e.expires_at > pg_catalog.statement_timestamp();
 COMMENT ON VIEW @extschema@.img_job_ended_visible IS 'Internal: the rows of img_job that have ended.';
@@ -55,6 +55,7 @@ COMMENT ON COLUMN @extschema@.img_job.callback_url IS 'address told when the job
 COMMENT ON COLUMN @extschema@.img_job.source_table IS 'table whose row holds the picture (triggers)';
 COMMENT ON COLUMN @extschema@.img_job.source_key IS 'primary key of that row, as a text array';
 COMMENT ON COLUMN @extschema@.img_job.source_column IS 'column of that row with the picture';
+COMMENT ON COLUMN @extschema@.img_job.input IS 'URL or storage URI of the picture, where one was given';
 COMMENT ON COLUMN @extschema@.img_job.target_column IS 'column of that row for the result';
 
 -- what img_job is made of says the same
@@ -86,7 +87,7 @@ CREATE FUNCTION @extschema@.img_submit(input text, operations jsonb DEFAULT '{}'
 	max_attempts int DEFAULT NULL, callback_url text DEFAULT NULL, job_key text DEFAULT NULL) RETURNS uuid
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT AS 'MODULE_PATHNAME', 'img_submit_text';
 COMMENT ON FUNCTION @extschema@.img_submit(text, jsonb, jsonb, name, int, timestamptz, int, text, text) IS
-	'As img_submit(bytea, …), for a picture named by a URL or a path. This version fetches none: error 0A000.';
+	'As img_submit(bytea, …), for a picture that is elsewhere: http(s)://…, or storage://SERVER/path. The worker reads it. Errors besides: 22P02 for what is neither, 42704 and 42501 for servers that are not there or not open to you.';
 
 CREATE FUNCTION @extschema@.img_submit_operation(input bytea, operation_id text,
 	server name DEFAULT NULL, priority int DEFAULT 0, run_after timestamptz DEFAULT NULL,
@@ -100,7 +101,7 @@ CREATE FUNCTION @extschema@.img_submit_operation(input text, operation_id text,
 	max_attempts int DEFAULT NULL, callback_url text DEFAULT NULL, job_key text DEFAULT NULL) RETURNS uuid
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT AS 'MODULE_PATHNAME', 'img_submit_operation_text';
 COMMENT ON FUNCTION @extschema@.img_submit_operation(text, text, name, int, timestamptz, int, text, text) IS
-	'As img_submit_operation(bytea, …), for a picture named by a URL or a path. This version fetches none: error 0A000.';
+	'As img_submit_operation(bytea, …), for a picture that is elsewhere: see img_submit(text, …).';
 
 CREATE FUNCTION @extschema@.img_submit_keyed(new @extschema@.img_job_live, picture bytea) RETURNS uuid
 LANGUAGE plpgsql VOLATILE
@@ -112,14 +113,18 @@ BEGIN
 	INSERT INTO @extschema@.img_job_live AS l SELECT new.*
 	ON CONFLICT (owner, job_key) WHERE job_key IS NOT NULL DO UPDATE
 		SET request = CASE WHEN l.lease_owner IS NULL THEN excluded.request ELSE l.request END,
+			input = CASE WHEN l.lease_owner IS NULL THEN excluded.input ELSE l.input END,
 			priority = CASE WHEN l.lease_owner IS NULL THEN excluded.priority ELSE l.priority END,
 			run_after = CASE WHEN l.lease_owner IS NULL THEN excluded.run_after ELSE l.run_after END,
 			callback_url = CASE WHEN l.lease_owner IS NULL THEN excluded.callback_url ELSE l.callback_url END,
 			max_attempts = CASE WHEN l.lease_owner IS NULL THEN excluded.max_attempts ELSE l.max_attempts END,
 			retention = CASE WHEN l.lease_owner IS NULL THEN excluded.retention ELSE l.retention END
 	RETURNING l.id, l.lease_owner IS NULL INTO present, waiting;
-	IF present = new.id THEN
-		PERFORM @extschema@.img_store_input(new.id, new.owner, picture, new.created_at, new.retention);
+	IF picture IS NULL THEN
+		DELETE FROM @extschema@.img_object o WHERE waiting AND o.job_id = present AND o.role = 'input';
+	ELSIF present = new.id OR (waiting AND NOT EXISTS (SELECT FROM @extschema@.img_object o
+			WHERE o.job_id = present AND o.role = 'input')) THEN
+		PERFORM @extschema@.img_store_input(present, new.owner, picture, new.created_at, new.retention);
 	ELSIF waiting THEN
 		UPDATE @extschema@.img_object o
 		SET data = picture, bytes = pg_catalog.octet_length(picture), sha256 = pg_catalog.sha256(picture),
@@ -227,7 +232,7 @@ BEGIN
 	IF ended.status = 'DONE' THEN
 		RETURN false;
 	END IF;
-	IF ended.source_table IS NULL AND NOT EXISTS (SELECT FROM @extschema@.img_object o
+	IF ended.source_table IS NULL AND ended.input IS NULL AND NOT EXISTS (SELECT FROM @extschema@.img_object o
 			WHERE o.job_id = job AND o.role = 'input' AND o.expires_at > present) THEN
 		RAISE EXCEPTION 'the picture of job % has been purged', job
 			USING ERRCODE = '02000',
@@ -236,10 +241,10 @@ BEGIN
 	DELETE FROM @extschema@.img_job_ended e WHERE e.id = job;
 	INSERT INTO @extschema@.img_job_live (id, task_id, created_at, run_after, retention, owner, kind, priority,
 		max_attempts, server, job_key, callback_url, source_table, source_column, source_key,
-		target_column, request)
+		target_column, request, input)
 	VALUES (ended.id, ended.task_id, ended.created_at, present, ended.retention, ended.owner, ended.kind, ended.priority,
 		ended.max_attempts, ended.server, ended.job_key, ended.callback_url, ended.source_table,
-		ended.source_column, ended.source_key, ended.target_column, ended.request);
+		ended.source_column, ended.source_key, ended.target_column, ended.request, ended.input);
 	RETURN true;
 EXCEPTION WHEN unique_violation THEN
 	RAISE EXCEPTION 'job % cannot be tried again: another one with its job_key has taken its place', job
@@ -376,7 +381,8 @@ BEGIN
 		'job_id', j.id,
 		'status', j.status,
 		'created_at', j.created_at,
-		'request', j.request,
+		'request', CASE WHEN j.input IS NULL THEN j.request
+			ELSE pg_catalog.jsonb_build_object('input', j.input) || j.request END,
 		'errors', CASE WHEN j.status = 'ERROR' THEN
 			COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
 				'error', e.error, 'created_at', e.created_at, 'input_object', inputs -> 0) ORDER BY e.created_at)

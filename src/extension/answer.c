@@ -60,6 +60,7 @@ read_pieces(const ImgReply *reply, const char *text, int memfd, ImgAnswer *answe
 		if (!img_facts_valid(&output->facts) ||
 			!read_bytes(reply, text, memfd, at, piece[i].length, &output->data))
 			return false;
+		output->bytes = piece[i].length;
 		at += piece[i].length;
 	}
 	answer->outputs = reply->outputs;
@@ -92,6 +93,7 @@ img_read_answer(const char *packet, size_t length, uint64 id, int memfd, ImgAnsw
 		return read_pieces(reply, text, memfd, answer);
 	answer->output = palloc(sizeof(ImgOutput));
 	answer->output->facts = reply->output;
+	answer->output->bytes = reply->output_length;
 	answer->outputs = 1;
 	return read_bytes(reply, text, memfd, 0, reply->output_length, &answer->output->data);
 }

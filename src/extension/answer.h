@@ -10,7 +10,8 @@
 
 typedef struct ImgOutput
 {
-	bytea	   *data;			/* palloc'd */
+	bytea	   *data;			/* palloc'd; NULL once it is stored elsewhere */
+	uint64		bytes;
 	ImgFacts	facts;
 } ImgOutput;
 

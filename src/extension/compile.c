@@ -166,6 +166,7 @@ img_compile(Jsonb *operations, Jsonb *output, const char *server_type, ImgCompil
 	img_compile_output(&compiler, &value, plan);
 	img_settle_format(plan);
 	compiled->other = compiler.other;
+	compiled->destination = compiler.destination;
 }
 
 void
@@ -249,6 +250,8 @@ cache_slot(uint32 hash, Size size)
 	entry = MemoryContextAlloc(cache_context, offsetof(CacheEntry, bytes) + size);
 	if (cache[oldest] != NULL && cache[oldest]->compiled.other != NULL)
 		pfree(cache[oldest]->compiled.other);
+	if (cache[oldest] != NULL && cache[oldest]->compiled.destination != NULL)
+		pfree(cache[oldest]->compiled.destination);
 	if (cache[oldest] != NULL)
 		pfree(cache[oldest]);
 	cache[oldest] = entry;
@@ -290,6 +293,8 @@ img_compile_cached(Jsonb *operations, Jsonb *output, const char *server_type)
 	entry->compiled = compiled;
 	if (compiled.other != NULL)
 		entry->compiled.other = MemoryContextStrdup(cache_context, compiled.other);
+	if (compiled.destination != NULL)
+		entry->compiled.destination = MemoryContextStrdup(cache_context, compiled.destination);
 	memcpy(entry->bytes, o, o_size);
 	memcpy(entry->bytes + o_size, u, u_size);
 	memcpy(entry->bytes + o_size + u_size, t, t_size);

@@ -18,6 +18,7 @@ typedef struct ImgCompiled
 	ImgPlan		plan;
 	char	   *other;			/* names the picture that the plan needs besides
 								 * the source; NULL: none */
+	char	   *destination;	/* storage URI of the result; NULL: the database */
 } ImgCompiled;
 
 /*

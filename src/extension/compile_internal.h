@@ -33,6 +33,7 @@ typedef struct ImgCompiler
 	const char *server_type;	/* NULL: the database's own executors */
 	ImgStep    *step;			/* the one being filled */
 	char	   *other;			/* what its IMG_PICTURE names */
+	char	   *destination;	/* of the output */
 } ImgCompiler;
 
 /* compile.c */

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "extension/compile_internal.h"
+#include "extension/server.h"
 
 /* Longest storage URI. */
 #define MAX_DESTINATION	4096
@@ -18,6 +19,8 @@
 static void
 check_destination(ImgCompiler *compiler, const ImgPath *path, const JsonbValue *value)
 {
+	ImgStorageUri uri;
+
 	if (value->type == jbvNull)
 		return;
 	if (value->type != jbvString ||
@@ -25,11 +28,8 @@ check_destination(ImgCompiler *compiler, const ImgPath *path, const JsonbValue *
 		img_refuse_value(path, "must be a storage URI", value,
 						 psprintf("a string of 1 to %d bytes", MAX_DESTINATION), NIL,
 						 "\"storage://NAME/path/file\"");
-	if (compiler->server_type == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("output.destination cannot be used yet: results are stored in the database"),
-				 errhint("Leave it out and read the result with img_output(job).")));
+	compiler->destination = pnstrdup(value->val.string.val, value->val.string.len);
+	img_storage_uri_parse(compiler->destination, true, &uri);
 }
 
 /* The format of that name or file extension, in any case, or -1. */

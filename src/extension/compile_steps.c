@@ -191,4 +191,5 @@ img_compile_steps(Jsonb *data, const char *server_type, ImgCompiled *compiled)
 		compiled->plan.flags |= IMG_PLAN_AS_STORED;
 	img_settle_format(&compiled->plan);
 	compiled->other = compiler.other;
+	compiled->destination = NULL;
 }

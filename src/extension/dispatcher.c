@@ -22,7 +22,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
-#include "extension/dispatcher.h"
+#include "extension/dispatcher_network.h"
 #include "extension/home.h"
 #include "extension/imgapi.h"
 #include "extension/settings.h"
@@ -95,6 +95,7 @@ leave(int code, Datum arg)
 	Latch	   *launcher;
 
 	img_stations_end();
+	img_transfers_end();
 	LWLockAcquire(img_shared->lock, LW_EXCLUSIVE);
 	slot->pid = 0;
 	slot->latch = NULL;
@@ -185,6 +186,12 @@ rescue_jobs(void)
 }
 
 static int
+jobs_in_hand(void)
+{
+	return img_dispatcher.nclaimed + img_dispatcher.nnetwork + img_dispatcher.nsent + img_dispatcher.nended;
+}
+
+static int
 add_ids(Datum *ids, int n, dlist_head *list)
 {
 	dlist_iter	iter;
@@ -198,12 +205,13 @@ add_ids(Datum *ids, int n, dlist_head *list)
 static Datum
 job_ids(bool all)
 {
-	Datum	   *ids = palloc((img_dispatcher.nclaimed + img_dispatcher.nsent + img_dispatcher.nended) * sizeof(Datum));
+	Datum	   *ids = palloc(jobs_in_hand() * sizeof(Datum));
 	int			n = add_ids(ids, 0, &img_dispatcher.claimed);
 
 	if (all)
 	{
 		n = add_ids(ids, n, &img_dispatcher.ended);
+		n = add_ids(ids, n, &img_dispatcher.network);
 		for (int i = 0; i < img_dispatcher.stations; i++)
 			for (int j = 0; j < img_dispatcher.station[i].queued; j++)
 				ids[n++] = UUIDPGetDatum(&img_dispatcher.station[i].queue[j]->id);
@@ -216,7 +224,7 @@ renew_leases(void)
 {
 	Datum		values[2] = {CStringGetTextDatum(img_dispatcher.name), job_ids(true)};
 
-	if (img_dispatcher.nclaimed + img_dispatcher.nsent + img_dispatcher.nended > 0)
+	if (jobs_in_hand() > 0)
 		run(&heartbeat, values, NULL);
 }
 
@@ -236,7 +244,7 @@ give_back(bool all)
 		ImgJob	   *job = dlist_container(ImgJob, node, dlist_pop_head_node(&img_dispatcher.claimed));
 
 		img_dispatcher.nclaimed--;
-		MemoryContextDelete(job->context);
+		img_job_forget(job);
 	}
 	img_dispatcher.look = true;
 }
@@ -250,6 +258,7 @@ purge_expired(TimestampTz start)
 	TimestampTz end;
 
 	run(&purge, NULL, &purged);
+	img_delete_soon();
 	end = GetCurrentTimestamp();
 	purge_at = purged >= PURGE_BATCH ? end + (end - start) : TimestampTzPlusMilliseconds(end, PURGE_MS);
 }
@@ -287,7 +296,7 @@ static void
 show_state(void)
 {
 	ImgWorkerStatus *status = &img_dispatcher.slot->status;
-	int			inflight = img_dispatcher.nclaimed + img_dispatcher.nsent + img_dispatcher.nended;
+	int			inflight = jobs_in_hand();
 	ImgWorkerState state = inflight > 0 ? IMG_WORKER_WORKING : IMG_WORKER_IDLE;
 
 	status->inflight = inflight;
@@ -322,9 +331,13 @@ turn(void)
 	TimestampTz due;
 
 	img_stations_receive();
+	img_transfers_receive();
 	wait = Min(wait, tend_cancelled());
 	wait = Min(wait, img_stations_tend());
 	img_claim_and_send();
+	img_network_work();
+	wait = Min(wait, img_transfers_send());
+	wait = Min(wait, img_delete_in());
 	if (img_settle_in() == 0)
 	{
 		img_settle();
@@ -366,6 +379,7 @@ guarded_turn(void)
 		strlcpy(img_dispatcher.slot->status.last_error, error->message, sizeof(img_dispatcher.slot->status.last_error));
 		img_writing = NULL;
 		img_settle_failed(error->message);
+		img_network_undo();
 		img_stations_take_back();
 		rest_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_MS);
 		failed = true;
@@ -415,6 +429,7 @@ start(Oid database)
 	snprintf(img_dispatcher.name, sizeof(img_dispatcher.name), "home/%d/" INT64_FORMAT,
 			 MyProcPid, (int64) GetCurrentTimestamp());
 	dlist_init(&img_dispatcher.claimed);
+	dlist_init(&img_dispatcher.network);
 	dlist_init(&img_dispatcher.ended);
 	img_dispatcher.look = true;
 	img_dispatcher.job_ms = 10;

@@ -10,11 +10,15 @@
  *	dispatcher_reuse.c		results that are there already
  *	dispatcher_executors.c	sending, receiving, deadlines, deaths
  *	dispatcher_settle.c		from the executors to the tables (one transaction)
+ *	dispatcher_network.c	pictures that come and results that go over the network
+ *	dispatcher_transfer.c	the fetcher: requests that wait, run, and have failed
+ *	dispatcher_delete.c		files on servers that have to go
  *	source_row.c			the row of a user's table, read and written
  *
  * A job in hand is in exactly one place: the list "claimed" (no executor has
- * it yet), the queue of one executor, or the list "ended".  No transaction is
- * open while executors work.
+ * it yet), the list "network" (its source is being read, or its result
+ * written), the queue of one executor, or the list "ended".  No transaction is
+ * open while executors or the fetcher work.
  */
 #ifndef IMGAPI_DISPATCHER_H
 #define IMGAPI_DISPATCHER_H
@@ -49,7 +53,24 @@ typedef struct ImgFailure
 	const char *hint;			/* or NULL */
 	const char *stage;
 	bool		transient;
+	int			retry_after;	/* s; not before, as a server has asked */
 } ImgFailure;
+
+/* A picture that came over the network. */
+typedef struct ImgBody
+{
+	void	   *data;			/* where it is small */
+	int			memfd;			/* else in here; -1: no */
+	size_t		length;			/* 0: has not come */
+} ImgBody;
+
+/* A result that is written to a server. */
+typedef struct ImgStored
+{
+	char	   *path;
+	uint8		sha256[32];
+	bool		done;
+} ImgStored;
 
 typedef struct ImgJob
 {
@@ -61,6 +82,16 @@ typedef struct ImgJob
 	ImgCompiled request;		/* what is to be done */
 	char	   *operation_id;	/* NULL: an edit */
 	char	   *name;			/* of the source, for names of results; NULL: none */
+	char	   *input;			/* URL or storage URI of the source; NULL: its
+								 * bytes are in the row or with the job */
+	ImgBody		source;			/* if it came over the network */
+	ImgBody		other;			/* likewise, the picture that comes along */
+	bool		asked;			/* requests have been made */
+	bool		uncommitted;	/* in a transaction that has not ended */
+	int			transfers;		/* that have not been answered */
+	int			losses;			/* of them to fetchers that died */
+	char	   *storage;		/* server of the results; NULL: the database */
+	ImgStored  *stored;			/* beside answer.output */
 	ImgRowSource row;			/* row.table InvalidOid: the input is an object */
 	ImgRowImage image;			/* the source as it was read */
 	size_t		input_bytes;	/* of the source */
@@ -107,6 +138,9 @@ typedef struct ImgDispatcher
 	int			nclaimed;
 	int			nended;
 	int			nsent;
+	dlist_head	network;
+	int			nnetwork;
+	bool		network_jobs;	/* lately there were some in the queue */
 	size_t		reused_bytes;	/* of the ended jobs' results */
 	double		job_ms;			/* running mean of the work of one job */
 	bool		look;			/* there may be something to claim */
@@ -127,6 +161,9 @@ extern void img_claim_and_send(void);
 extern void img_publish_next_due(void); /* before sleeping */
 extern bool img_guarded(ImgJob *job, const char *stage, void (*step) (ImgJob *job, void *arg), void *arg);
 
+/* Runs one step in a subtransaction; its error, or NULL. */
+extern ErrorData *img_try(void (*step) (void *arg), void *arg);
+
 /* dispatcher_reuse.c: if a job's result is going to be stored in the database
  * and there is one like it, the job takes it (job->reused).  picture is the
  * source as stored, sha256 its hash, or NULL if that is not known. */
@@ -146,6 +183,19 @@ extern void img_stations_take_back(void);	/* puts it back to the claimed */
 extern void img_job_end(ImgJob *job, ImgEnd end);
 extern void img_job_fail(ImgJob *job, int sqlstate, const char *stage, bool transient,
 						 const char *message, const char *hint);
+
+/* dispatcher_network.c */
+extern bool img_needs_network(const ImgJob *job);	/* before an executor can have it */
+extern void img_network_take(ImgJob *job);	/* to get its source, or store its result */
+extern void img_network_work(void);	/* one transaction, if there is need */
+extern void img_network_undo(void);	/* it was aborted */
+extern bool img_network_pending(void);
+extern void img_job_forget(ImgJob *job);	/* frees it */
+
+/* dispatcher_transfer.c */
+extern void img_transfers_receive(void);	/* takes in every answer there is */
+extern long img_transfers_send(void);	/* what waits; ms until the next look */
+extern void img_transfers_end(void);
 
 /* dispatcher_settle.c */
 extern void img_settle(void);

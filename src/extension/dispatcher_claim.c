@@ -17,6 +17,7 @@
 #include "extension/dispatcher.h"
 #include "extension/home.h"
 #include "extension/named_picture.h"
+#include "extension/remote.h"
 #include "extension/settings.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -39,6 +40,8 @@ static ImgStatement input_of = {
 
 /* Results that wait to be settled, above which nothing is claimed. */
 #define MOST_ENDED	128
+/* Jobs on the network. */
+#define MOST_NETWORK	256
 /* Bytes of results taken over, above which no more are until those are settled. */
 #define MOST_REUSED	(8 * 1024 * 1024)
 
@@ -46,7 +49,7 @@ static ImgStatement input_of = {
 enum
 {
 	C_ID = 1, C_ATTEMPT, C_MAX_ATTEMPTS, C_OWNER, C_KIND, C_REQUEST,
-	C_SOURCE_TABLE, C_SOURCE_COLUMN, C_SOURCE_KEY, C_TARGET_COLUMN
+	C_SOURCE_TABLE, C_SOURCE_COLUMN, C_SOURCE_KEY, C_TARGET_COLUMN, C_INPUT
 };
 
 static char *
@@ -77,8 +80,53 @@ make_job(HeapTuple row, TupleDesc desc)
 	job->row.source_column = text_column(row, desc, C_SOURCE_COLUMN);
 	job->row.key = text_column(row, desc, C_SOURCE_KEY);
 	job->row.target_column = text_column(row, desc, C_TARGET_COLUMN);
+	job->input = text_column(row, desc, C_INPUT);
+	job->source.memfd = job->other.memfd = -1;
 	MemoryContextSwitchTo(before);
 	return job;
+}
+
+ErrorData *
+img_try(void (*step) (void *arg), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		step(arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
+/* A step of a job, as img_try() takes it. */
+typedef struct Step
+{
+	void		(*step) (ImgJob *job, void *arg);
+	ImgJob	   *job;
+	void	   *arg;
+} Step;
+
+static void
+run_step(void *arg)
+{
+	Step	   *step = arg;
+
+	step->step(step->job, step->arg);
 }
 
 /*
@@ -88,34 +136,14 @@ make_job(HeapTuple row, TupleDesc desc)
 bool
 img_guarded(ImgJob *job, const char *stage, void (*step) (ImgJob *job, void *arg), void *arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool good = true;
+	Step		guarded = {step, job, arg};
+	ErrorData  *error = img_try(run_step, &guarded);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		step(job, arg);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		good = false;
+	if (error != NULL)
 		img_job_fail(job, error->sqlerrcode, stage,
 					 error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED,
 					 error->message, error->hint);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return good;
+	return error == NULL;
 }
 
 /* What a request says, compiled. */
@@ -161,6 +189,7 @@ copy_request(Request *to, const Request *from)
 {
 	to->compiled = from->compiled;
 	to->compiled.other = copy_text(from->compiled.other);
+	to->compiled.destination = copy_text(from->compiled.destination);
 	to->operation_id = copy_text(from->operation_id);
 	to->name = copy_text(from->name);
 }
@@ -206,6 +235,8 @@ plan_job(ImgJob *job, Jsonb *json)
 	job->request = copy.compiled;
 	job->operation_id = copy.operation_id;
 	job->name = copy.name;
+	if (job->name == NULL && job->input != NULL)
+		job->name = img_input_name(job->input);
 	MemoryContextSwitchTo(before);
 	return true;
 }
@@ -274,6 +305,7 @@ typedef struct Fetched
 	bytea	   *other;			/* what comes along; NULL: nothing */
 	bool		found;
 	bool		locked;			/* the table is */
+	bool		remote;			/* the source has to be fetched first */
 } Fetched;
 
 static void
@@ -306,15 +338,47 @@ fetch_row(ImgJob *job, Fetched *fetched)
 	fetched->locked = state == IMG_ROW_LOCKED;
 }
 
-/* As the owner of the job, who has to be able to see it. */
-static void
-fetch_other(ImgJob *job, Fetched *fetched)
+/* A picture in the database that the request names; as the owner of the job,
+ * who has to be able to see it. */
+static bytea *
+fetch_named(ImgJob *job, const char *name)
 {
 	ImgIdentity before;
+	bytea	   *picture;
 
 	img_become(job->owner, true, &before);
-	fetched->other = img_named_picture(job->request.other);
+	picture = img_named_picture(name);
 	img_resume(&before);
+	return picture;
+}
+
+/* The column holds the picture, or says where it is. */
+static void
+fetch_from_row(ImgJob *job, Fetched *fetched)
+{
+	fetch_row(job, fetched);
+	if (!fetched->found || img_column_type(job->row.table, job->row.source_column) == BYTEAOID)
+		return;
+	job->input = MemoryContextStrdup(job->context, TextDatumGetCString(fetched->picture));
+	img_check_input(job->input, job->owner);
+	if (job->name == NULL && img_input_name(job->input) != NULL)
+		job->name = MemoryContextStrdup(job->context, img_input_name(job->input));
+}
+
+static void
+fetch_source(ImgJob *job, Fetched *fetched)
+{
+	if (OidIsValid(job->row.table))
+		fetch_from_row(job, fetched);
+	else if (job->input == NULL)
+		fetch_object(job, fetched);
+	else
+		fetched->found = true;
+	if (!fetched->found || job->input == NULL)
+		return;
+	fetched->remote = img_needs_network(job);
+	if (!fetched->remote)
+		fetched->picture = PointerGetDatum(fetch_named(job, job->input));
 }
 
 static void
@@ -322,22 +386,39 @@ fetch_step(ImgJob *job, void *arg)
 {
 	Fetched    *fetched = arg;
 
-	if (OidIsValid(job->row.table))
-		fetch_row(job, fetched);
+	if (job->source.length > 0)
+		fetched->found = true;
 	else
-		fetch_object(job, fetched);
-	if (!fetched->found)
+	{
+		fetch_source(job, fetched);
+		if (!fetched->found || fetched->remote)
+			return;
+		job->input_bytes = toast_raw_datum_size(fetched->picture) - VARHDRSZ;
+		img_check_source_bytes(job->input_bytes);
+		if (job->input_bytes == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION), errmsg("the picture is empty")));
+	}
+	if (job->request.other != NULL && !img_is_remote(job->request.other))
+		fetched->other = fetch_named(job, job->request.other);
+	if (job->source.length > 0)
 		return;
-	job->input_bytes = toast_raw_datum_size(fetched->picture) - VARHDRSZ;
-	img_check_source_bytes(job->input_bytes);
-	if (job->input_bytes == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("the picture is empty")));
-	if (job->request.other != NULL)
-		fetch_other(job, fetched);
-	img_reuse(job, &fetched->picture, fetched->sha256, fetched->other);
+	if (job->request.destination == NULL && job->other.length == 0)
+		img_reuse(job, &fetched->picture, fetched->sha256, fetched->other);
 	if (!job->reused)
 		fetched->picture = PointerGetDatum(PG_DETOAST_DATUM_PACKED(fetched->picture));
+}
+
+static ImgBytes
+bytes_of_body(const ImgBody *body)
+{
+	return (ImgBytes) {body->data, body->memfd, body->length};
+}
+
+static ImgBytes
+bytes_of_datum(const void *picture)
+{
+	return (ImgBytes) {VARDATA_ANY(picture), -1, VARSIZE_ANY_EXHDR(picture)};
 }
 
 /* Fetches the picture of a job, or its result if there is one; false: the job
@@ -359,14 +440,19 @@ fetch(ImgJob *job, ImgInput *input)
 		img_job_end(job, IMG_END_DONE);
 		return false;
 	}
+	if (fetched.remote)
+	{
+		img_network_take(job);
+		return false;
+	}
 	if (fetched.found)
 	{
-		*input = (ImgInput) {VARDATA_ANY(DatumGetPointer(fetched.picture)), job->input_bytes};
-		if (fetched.other != NULL)
-		{
-			input->other = VARDATA_ANY(fetched.other);
-			input->other_length = VARSIZE_ANY_EXHDR(fetched.other);
-		}
+		memset(input, 0, sizeof(*input));
+		input->picture = job->source.length > 0 ? bytes_of_body(&job->source) : bytes_of_datum(DatumGetPointer(fetched.picture));
+		if (job->other.length > 0)
+			input->other = bytes_of_body(&job->other);
+		else if (fetched.other != NULL)
+			input->other = bytes_of_datum(fetched.other);
 		return true;
 	}
 	if (fetched.locked)
@@ -380,6 +466,30 @@ fetch(ImgJob *job, ImgInput *input)
 	else
 		img_job_fail(job, ERRCODE_NO_DATA, "fetch", false, "the picture has been purged", NULL);
 	return false;
+}
+
+/* Those that are not in the database need no executor yet. */
+static void
+take_remote(void)
+{
+	dlist_mutable_iter iter;
+	int			taken = 0;
+
+	dlist_foreach_modify(iter, &img_dispatcher.claimed)
+	{
+		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
+
+		if (!img_needs_network(job))
+			continue;
+		dlist_delete(iter.cur);
+		img_dispatcher.nclaimed--;
+		img_network_take(job);
+		taken++;
+	}
+	if (taken > 0)
+		img_dispatcher.network_jobs = true;
+	else if (img_dispatcher.nnetwork == 0)
+		img_dispatcher.network_jobs = false;
 }
 
 /* Fetches pictures for executors with room. */
@@ -417,6 +527,13 @@ claimable(void)
 	int			room = img_station_room() - img_dispatcher.nclaimed;
 	int			in_hand = img_dispatcher.nclaimed + img_dispatcher.nsent;
 
+	/* Those on the network wait for others, not for us: many at once. */
+	if (img_dispatcher.network_jobs && img_dispatcher.nclaimed < MOST_NETWORK / 4)
+	{
+		room = MOST_NETWORK - img_dispatcher.nnetwork - img_dispatcher.nclaimed;
+		in_hand = MOST_NETWORK / 8;
+	}
+
 	/* What cannot be written down must not pile up. */
 	if (img_dispatcher.nended > MOST_ENDED)
 		return 0;
@@ -425,7 +542,8 @@ claimable(void)
 		return 0;
 
 	if (imgapi_max_inflight > 0)
-		room = Min(room, imgapi_max_inflight - img_dispatcher.nclaimed - img_dispatcher.nsent - img_dispatcher.nended);
+		room = Min(room, imgapi_max_inflight - img_dispatcher.nclaimed - img_dispatcher.nsent -
+				   img_dispatcher.nnetwork - img_dispatcher.nended);
 	return Max(0, Min(room, 256));
 }
 
@@ -460,6 +578,7 @@ claim_and_send_some(void)
 	SPI_finish();
 	CommitTransactionCommand();
 	img_stations_send();
+	take_remote();
 	return fed;
 }
 

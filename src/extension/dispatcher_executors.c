@@ -177,7 +177,12 @@ take_answer_of(ImgStation *station, ImgJob *job)
 	(void) shift(station);
 	img_dispatcher.job_ms += (reply->microseconds / 1000.0 - img_dispatcher.job_ms) / 8;
 	if (reply->outcome == IMG_DONE && job->answer.outputs > 0)
-		img_job_end(job, IMG_END_DONE);
+	{
+		if (job->request.destination != NULL)
+			img_network_take(job);
+		else
+			img_job_end(job, IMG_END_DONE);
+	}
 	else
 		img_job_fail(job, img_outcome_sqlstate(reply->outcome), img_stage_name(reply->stage),
 					 reply->outcome == IMG_FAILURE,
@@ -228,6 +233,9 @@ img_stations_receive(void)
 	{
 		ImgStation *station = events[i].data.ptr;
 		bool		more = true;
+
+		if (station < img_dispatcher.station || station >= img_dispatcher.station + img_dispatcher.stations)
+			continue;			/* the fetcher: img_transfers_receive() */
 
 		while (more && station->executor.socket >= 0)
 			if (!receive(station, &more))
@@ -356,9 +364,9 @@ keep_inline(ImgJob *job, const ImgInput *input)
 {
 	char	   *copy = MemoryContextAlloc(job->context, img_input_length(input));
 
-	memcpy(copy, input->data, input->length);
-	if (input->other_length > 0)
-		memcpy(copy + input->length, input->other, input->other_length);
+	memcpy(copy, input->picture.data, input->picture.length);
+	if (input->other.length > 0)
+		memcpy(copy + input->picture.length, input->other.data, input->other.length);
 	job->inline_input = copy;
 }
 
@@ -367,8 +375,8 @@ void
 img_station_put(ImgStation *station, ImgJob *job, const ImgInput *input)
 {
 	job->slot = ffs(~station->busy_slots) - 1;
-	job->input_bytes = input->length;
-	job->other_bytes = input->other_length;
+	job->input_bytes = input->picture.length;
+	job->other_bytes = input->other.length;
 	if (img_input_length(input) > IMG_INLINE_INPUT)
 		img_memfd_put(station->executor.memfd[job->slot], input);
 	else
@@ -409,7 +417,7 @@ static bool
 send_job(ImgStation *station, ImgJob *job, const ImgLimits *limits)
 {
 	char	   *data = job->inline_input;
-	ImgInput	input = {data, job->input_bytes, data ? data + job->input_bytes : NULL, job->other_bytes};
+	ImgInput	input = {{data, -1, job->input_bytes}, {data ? data + job->input_bytes : NULL, -1, job->other_bytes}};
 
 	job->wire_id = ++img_dispatcher.requests;
 	if (!img_executor_send(&station->executor, job->slot, IMG_EDIT, job->wire_id, limits,

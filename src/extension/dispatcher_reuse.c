@@ -144,6 +144,7 @@ take_output(ImgJob *job, int ordinal, HeapTuple row, TupleDesc desc)
 		!facts_of(row, desc, R_FORMAT, &output->facts))
 		return false;
 	output->data = DatumGetByteaPCopy(data);
+	output->bytes = VARSIZE(output->data) - VARHDRSZ;
 	job->reused_bytes += VARSIZE(output->data);
 	return true;
 }

@@ -20,6 +20,7 @@
 #include "commands/async.h"
 #include "commands/trigger.h"
 #include "extension/dispatcher.h"
+#include "extension/server.h"
 #include "extension/home.h"
 #include "extension/imgapi.h"
 #include "extension/operation.h"
@@ -56,8 +57,8 @@ static ImgStatement finish = {
 	"SELECT * FROM $S.img_finish($1, $2)", 2, {TEXTOID}, {NULL, "_img_outcome"}
 };
 static ImgStatement fail = {
-	"SELECT $S.img_fail($1, $2, $3, $4, $5, $6, $7, $8)",
-	8, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID}
+	"SELECT $S.img_fail($1, $2, $3, $4, $5, $6, $7, $8, pg_catalog.make_interval(secs => $9))",
+	9, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, FLOAT8OID}
 };
 static ImgStatement release = {
 	"SELECT $S.img_release($1, ARRAY[$2], $3)", 3, {TEXTOID, UUIDOID, TIMESTAMPTZOID}
@@ -202,6 +203,15 @@ output_path(ImgJob *job, int ordinal)
 	return img_output_name(id, NULL, ordinal, job->answer.outputs, &job->answer.output[ordinal].facts);
 }
 
+/* What a text column that wants a result gets. */
+static char *
+output_uri(ImgJob *job)
+{
+	if (job->storage != NULL)
+		return psprintf("storage://%s/%s", job->storage, job->stored[0].path);
+	return psprintf("storage://" IMG_DATABASE_STORAGE "/%s", output_path(job, 0));
+}
+
 /* img_object.name: what a download is called. */
 static char *
 output_name(ImgJob *job, int ordinal)
@@ -222,7 +232,7 @@ target_value(ImgJob *job, int i)
 			return UUIDPGetDatum(&job->id);
 		case TEXTOID:
 		case VARCHAROID:
-			return CStringGetTextDatum(psprintf("storage://database/%s", output_path(job, 0)));
+			return CStringGetTextDatum(output_uri(job));
 		default:
 			batch.in_row[i] = true;
 			return PointerGetDatum(job->answer.output->data);
@@ -294,6 +304,16 @@ write_target(int i)
 	img_job_end(job, IMG_END_CANCELLED);
 }
 
+static Datum
+sha256_datum(const ImgStored *stored)
+{
+	bytea	   *value = palloc(VARHDRSZ + sizeof(stored->sha256));
+
+	SET_VARSIZE(value, VARHDRSZ + sizeof(stored->sha256));
+	memcpy(VARDATA(value), stored->sha256, sizeof(stored->sha256));
+	return PointerGetDatum(value);
+}
+
 /* One output of a job, as img_finish() takes it. */
 static Datum
 outcome_of(int i, int ordinal, TupleDesc desc)
@@ -302,8 +322,8 @@ outcome_of(int i, int ordinal, TupleDesc desc)
 	const ImgReply *reply = &job->answer.reply;
 	const ImgOutput *output = &job->answer.output[ordinal];
 	const char *warning = job->reused ? job->reused_warning : img_warning_text(reply->warnings);
-	Datum		values[13];
-	bool		nulls[13] = {false};
+	Datum		values[14];
+	bool		nulls[14] = {false};
 
 	values[0] = UUIDPGetDatum(&job->id);
 	values[1] = Int16GetDatum(job->attempt);
@@ -315,16 +335,19 @@ outcome_of(int i, int ordinal, TupleDesc desc)
 	values[4] = img_facts_datum(&reply->source, job->input_bytes);
 	values[5] = Int32GetDatum(ordinal);
 	values[6] = CStringGetTextDatum(output_name(job, ordinal));
-	values[7] = img_facts_datum(&output->facts, VARSIZE(output->data) - VARHDRSZ);
-	values[8] = CStringGetTextDatum(batch.in_row[i] ? "row" : "database");
+	values[7] = img_facts_datum(&output->facts, output->bytes);
+	values[8] = CStringGetTextDatum(batch.in_row[i] ? "row" : job->storage ? job->storage : IMG_DATABASE_STORAGE);
 	values[9] = CStringGetTextDatum(batch.in_row[i] ? psprintf("%s/%s", job->row.key, job->row.target_column) :
-									output_path(job, ordinal));
+									job->storage ? job->stored[ordinal].path : output_path(job, ordinal));
 	/* also where it is in the row: its hash tells later whether it still is */
+	nulls[10] = job->storage != NULL;
 	values[10] = PointerGetDatum(output->data);
 	nulls[11] = !job->may_be_reused;
 	values[11] = UUIDPGetDatum(&job->made_of);
 	nulls[12] = !job->reused;
 	values[12] = UUIDPGetDatum(&job->reused_from);
+	nulls[13] = job->storage == NULL;
+	values[13] = job->storage ? sha256_datum(&job->stored[ordinal]) : (Datum) 0;
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
@@ -379,11 +402,11 @@ say_failure(int i)
 		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
 		CStringGetTextDatum(failure->sqlstate), CStringGetTextDatum(failure->message),
 		failure->hint ? CStringGetTextDatum(failure->hint) : (Datum) 0,
-		CStringGetTextDatum(failure->stage), BoolGetDatum(failure->transient)
+		CStringGetTextDatum(failure->stage), BoolGetDatum(failure->transient), Float8GetDatum(failure->retry_after)
 	};
 	bool		isnull;
 
-	img_execute(&fail, values, failure->hint ? NULL : "     n  ");
+	img_execute(&fail, values, failure->hint ? NULL : "     n   ");
 	batch.settled[i] = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
@@ -463,7 +486,7 @@ forget_settled(void)
 		img_dispatcher.nended--;
 		if (job->reused)
 			img_dispatcher.reused_bytes -= job->reused_bytes;
-		MemoryContextDelete(job->context);
+		img_job_forget(job);
 	}
 	/* There is a new time to wake at. */
 	if (retry)

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -126,14 +127,14 @@ img_request_parts(ImgRequest *request, ImgPart *parts, ImgRequestType type, uint
 
 	*request = (ImgRequest) {
 		.magic = IMG_WIRE_MAGIC, .version = IMG_WIRE_VERSION, .type = type, .id = id,
-		.limits = *limits, .input_length = length, .other_length = input->other_length,
+		.limits = *limits, .input_length = length, .other_length = input->other.length,
 		.plan_length = plan ? img_plan_size(plan) : 0,
 		.place = length == 0 ? IMG_NOWHERE : is_inline ? IMG_INLINE : IMG_MEMFD
 	};
 	parts[0] = (ImgPart) {request, sizeof(*request)};
 	parts[1] = (ImgPart) {plan, request->plan_length};
-	parts[2] = (ImgPart) {input->data, is_inline ? input->length : 0};
-	parts[3] = (ImgPart) {input->other, is_inline ? input->other_length : 0};
+	parts[2] = (ImgPart) {input->picture.data, is_inline ? input->picture.length : 0};
+	parts[3] = (ImgPart) {input->other.data, is_inline ? input->other.length : 0};
 }
 
 bool
@@ -148,11 +149,39 @@ img_executor_send(ImgExecutor *executor, int slot, ImgRequestType type, uint64 i
 	return img_send(executor->socket, parts, IMG_REQUEST_PARTS, NULL, 0, MSG_DONTWAIT) == 0;
 }
 
+/* Bytes from one memfd to another, by the kernel. */
+static int
+copy_memfd(int to, off_t at, int from, size_t length)
+{
+	off_t		done = 0;
+
+	if (lseek(to, at, SEEK_SET) < 0)
+		return -1;
+	while (done < length)
+	{
+		ssize_t		n = sendfile(to, from, &done, length - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+put_bytes(int memfd, off_t at, const ImgBytes *bytes)
+{
+	if (bytes->data == NULL && bytes->length > 0)
+		return copy_memfd(memfd, at, bytes->memfd, bytes->length);
+	return img_write_all(memfd, bytes->data, bytes->length, at);
+}
+
 void
 img_memfd_put(int memfd, const ImgInput *input)
 {
-	if (img_write_all(memfd, input->data, input->length, 0) != 0 ||
-		img_write_all(memfd, input->other, input->other_length, input->length) != 0)
+	if (put_bytes(memfd, 0, &input->picture) != 0 ||
+		put_bytes(memfd, input->picture.length, &input->other) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not write to a memory file: %m")));
 }

@@ -20,19 +20,26 @@ typedef struct ImgExecutor
 	bool		ready;			/* has said so */
 } ImgExecutor;
 
-/* What an executor works on: a picture, and the one that comes along. */
-typedef struct ImgInput
+/* Bytes in memory or, where data is NULL, at the beginning of a memfd. */
+typedef struct ImgBytes
 {
 	const void *data;
-	size_t		length;
-	const void *other;
-	size_t		other_length;	/* 0: none */
+	int			memfd;
+	size_t		length;			/* 0: none */
+} ImgBytes;
+
+/* What an executor works on: a picture, and the one that comes along.  What
+ * fits into a message has to be in memory. */
+typedef struct ImgInput
+{
+	ImgBytes	picture;
+	ImgBytes	other;
 } ImgInput;
 
 static inline size_t
 img_input_length(const ImgInput *input)
 {
-	return input->length + input->other_length;
+	return input->picture.length + input->other.length;
 }
 
 /*

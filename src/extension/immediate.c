@@ -57,13 +57,13 @@ ask(ImgRequestType type, const ImgPlan *plan, bytea *picture, bytea *other, ImgA
 
 	if (picture != NULL)
 	{
-		input.data = VARDATA_ANY(picture);
-		input.length = VARSIZE_ANY_EXHDR(picture);
+		input.picture.data = VARDATA_ANY(picture);
+		input.picture.length = VARSIZE_ANY_EXHDR(picture);
 	}
 	if (other != NULL)
 	{
-		input.other = VARDATA_ANY(other);
-		input.other_length = VARSIZE_ANY_EXHDR(other);
+		input.other.data = VARDATA_ANY(other);
+		input.other.length = VARSIZE_ANY_EXHDR(other);
 	}
 	img_ask_executor(type, plan, &input, answer);
 	img_report_answer(answer);

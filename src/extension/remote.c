@@ -189,7 +189,7 @@ img_remote_put(const ImgStorageUri *place, Oid role, const char *mime, const cha
 static void
 read_outcome(const ImgFetchReply *reply, ImgRemoteFailure *failure)
 {
-	failure->stage = pstrdup(img_fetch_stage_name(reply->stage));
+	failure->stage = img_fetch_stage_name(reply->stage);
 	failure->message = pstrdup(img_fetch_text(reply));
 	switch ((ImgFetchOutcome) reply->outcome)
 	{

@@ -16,6 +16,7 @@
 #include "extension/home.h"
 #include "extension/imgapi.h"
 #include "extension/operation.h"
+#include "extension/remote.h"
 #include "extension/queue.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
@@ -50,6 +51,7 @@ typedef struct Submission
 	const char *kind;			/* img_job_kind */
 	Jsonb	   *request;
 	int			first;			/* position of server among the arguments */
+	char	   *input;			/* URL or storage URI; NULL: the bytes are given */
 } Submission;
 #define ARGUMENT(submission, which) ((submission)->first + (which) - SERVER)
 
@@ -71,10 +73,17 @@ static ImgStatement insert_input = {
 	7, {UUIDOID, UUIDOID, REGROLEOID, INT8OID, BYTEAOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 
+/* Named by a text: the worker gets it. */
+static ImgStatement insert_named = {
+	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention, input) "
+	"VALUES ($1, $2, $3, $4, $10::$S.img_job_kind, $5, $6, $7, $8, $9)",
+	10, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID, TEXTOID, TEXTOID}
+};
+
 static ImgStatement insert_keyed = {
 	"SELECT $S.img_submit_keyed(ROW($1, pg_catalog.nextval('$S.img_task_id'), $2, $3, NULL, NULL, $11, $4, $10::$S.img_job_kind, "
-	"$5, 0, $6, NULL, $7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, $8)::$S.img_job_live, $9)",
-	11, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, TEXTOID, JSONBOID, BYTEAOID, TEXTOID, INTERVALOID}
+	"$5, 0, $6, NULL, $7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, $8, $12)::$S.img_job_live, $9)",
+	12, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, TEXTOID, JSONBOID, BYTEAOID, TEXTOID, INTERVALOID, TEXTOID}
 };
 
 Jsonb *
@@ -177,16 +186,22 @@ refuse_what_is_not_here(FunctionCallInfo fcinfo, const Submission *submission)
 				 errhint("Wait for the job with img_wait(job), or LISTEN img_job with imgapi.notify = on.")));
 }
 
+static void
+refuse_null(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("input must not be null"),
+			 errhint("Give the picture: SELECT img_submit(data, '{\"resizing\": {\"width\": 256, \"fit\": \"bounds\"}}') FROM photo WHERE data IS NOT NULL;")));
+}
+
 static Datum
-check_input(FunctionCallInfo fcinfo)
+check_picture(FunctionCallInfo fcinfo)
 {
 	Datum		picture;
 
 	if (PG_ARGISNULL(INPUT))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("input must not be null"),
-				 errhint("Give the picture: SELECT img_submit(data, '{\"resizing\": {\"width\": 256, \"fit\": \"bounds\"}}') FROM photo WHERE data IS NOT NULL;")));
+		refuse_null();
 	picture = PG_GETARG_DATUM(INPUT);
 	img_check_source_bytes(toast_raw_datum_size(picture) - VARHDRSZ);
 	if (toast_raw_datum_size(picture) == VARHDRSZ)
@@ -195,6 +210,28 @@ check_input(FunctionCallInfo fcinfo)
 				 errmsg("the picture is empty"),
 				 errdetail("It has 0 bytes.")));
 	return PointerGetDatum(PG_DETOAST_DATUM_PACKED(picture));
+}
+
+static char *
+check_text(FunctionCallInfo fcinfo)
+{
+	char	   *input;
+
+	if (PG_ARGISNULL(INPUT))
+		refuse_null();
+	input = text_to_cstring(PG_GETARG_TEXT_PP(INPUT));
+	img_check_input(input, GetUserId());
+	return input;
+}
+
+/* What the request names has to be there, and open to the caller. */
+static void
+check_servers(const ImgCompiled *request)
+{
+	if (request->destination != NULL)
+		img_check_destination(request->destination, GetUserId());
+	if (request->other != NULL && img_is_remote(request->other))
+		img_check_input(request->other, GetUserId());
 }
 
 /* Without a key: two plain inserts, because this is the path of the many. */
@@ -215,6 +252,18 @@ insert_plain(const pg_uuid_t *id, Datum now, Datum due, Oid owner, int priority,
 	img_execute(&insert_input, input_values, NULL);
 }
 
+static void
+insert_by_name(const pg_uuid_t *id, Datum now, Datum due, Oid owner, int priority, int attempts,
+			   const Submission *submission)
+{
+	Datum		values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner),
+		Int32GetDatum(priority), Int16GetDatum(attempts), JsonbPGetDatum(submission->request),
+		IntervalPGetDatum(img_job_retention()), CStringGetTextDatum(submission->input),
+	CStringGetTextDatum(submission->kind)};
+
+	img_execute(&insert_named, values, NULL);
+}
+
 /* Writes the job of a checked request; the caller's arguments say the rest. */
 static Datum
 submit(FunctionCallInfo fcinfo, const ImgHome *home, const Submission *submission)
@@ -228,22 +277,25 @@ submit(FunctionCallInfo fcinfo, const ImgHome *home, const Submission *submissio
 	int			attempts = int_argument(fcinfo, ARGUMENT(submission, MAX_ATTEMPTS), "max_attempts",
 										imgapi_max_attempts, 1, 100);
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
-	Datum		picture = check_input(fcinfo);
+	Datum		picture = submission->input ? (Datum) 0 : check_picture(fcinfo);
 	ImgIdentity before;
 
 	img_new_uuid(id);
 	SPI_connect();
 	img_become(home->owner, false, &before);
-	if (PG_ARGISNULL(job_key))
+	if (PG_ARGISNULL(job_key) && submission->input != NULL)
+		insert_by_name(id, now, due, owner, priority, attempts, submission);
+	else if (PG_ARGISNULL(job_key))
 		insert_plain(id, now, due, owner, priority, attempts, submission, picture);
 	else
 	{
 		Datum		values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner), Int32GetDatum(priority),
 			Int16GetDatum(attempts), PG_GETARG_DATUM(job_key), JsonbPGetDatum(submission->request), picture,
-			CStringGetTextDatum(submission->kind), IntervalPGetDatum(img_job_retention())};
+			CStringGetTextDatum(submission->kind), IntervalPGetDatum(img_job_retention()),
+			submission->input ? CStringGetTextDatum(submission->input) : (Datum) 0};
 		bool		isnull;
 
-		img_execute(&insert_keyed, values, NULL);
+		img_execute(&insert_keyed, values, submission->input ? "        n   " : "           n");
 		*id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	}
 	img_resume(&before);
@@ -254,32 +306,48 @@ submit(FunctionCallInfo fcinfo, const ImgHome *home, const Submission *submissio
 	PG_RETURN_UUID_P(id);
 }
 
-Datum
-img_submit(PG_FUNCTION_ARGS)
+/* img_submit(), once it is clear what the source is. */
+static Datum
+submit_edit(FunctionCallInfo fcinfo, Submission *submission)
 {
 	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
 	Jsonb	   *operations = PG_ARGISNULL(OPERATIONS) ? NULL : PG_GETARG_JSONB_P(OPERATIONS);
 	Jsonb	   *output = PG_ARGISNULL(OUTPUT) ? NULL : PG_GETARG_JSONB_P(OUTPUT);
-	Submission	submission = {"img_submit()", "edit", NULL, SERVER};
 
-	img_require_writable(submission.function);
-	refuse_what_is_not_here(fcinfo, &submission);
-	img_compile_cached(operations, output, NULL);
-	submission.request = img_request_document(operations, output);
-	return submit(fcinfo, home, &submission);
+	refuse_what_is_not_here(fcinfo, submission);
+	check_servers(img_compile_cached(operations, output, NULL));
+	submission->request = img_request_document(operations, output);
+	return submit(fcinfo, home, submission);
 }
 
 Datum
-img_submit_operation(PG_FUNCTION_ARGS)
+img_submit(PG_FUNCTION_ARGS)
+{
+	Submission	submission = {"img_submit()", "edit", NULL, SERVER};
+
+	img_require_writable(submission.function);
+	return submit_edit(fcinfo, &submission);
+}
+
+Datum
+img_submit_text(PG_FUNCTION_ARGS)
+{
+	Submission	submission = {"img_submit()", "edit", NULL, SERVER};
+
+	img_require_writable(submission.function);
+	submission.input = check_text(fcinfo);
+	return submit_edit(fcinfo, &submission);
+}
+
+static Datum
+submit_operation(FunctionCallInfo fcinfo, Submission *submission)
 {
 	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
-	Submission	submission = {"img_submit_operation()", "operation", NULL, OPERATION_SERVER};
 	ImgCompiled compiled;
 	char	   *operation_id;
 	Jsonb	   *data;
 
-	img_require_writable(submission.function);
-	refuse_what_is_not_here(fcinfo, &submission);
+	refuse_what_is_not_here(fcinfo, submission);
 	if (PG_ARGISNULL(OPERATION_ID))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -288,35 +356,28 @@ img_submit_operation(PG_FUNCTION_ARGS)
 	operation_id = text_to_cstring(PG_GETARG_TEXT_PP(OPERATION_ID));
 	data = img_operation_data(home, operation_id, GetUserId());
 	img_compile_steps(data, NULL, &compiled);
-	submission.request = img_operation_request(operation_id, data);
-	return submit(fcinfo, home, &submission);
-}
-
-static void
-refuse_text(FunctionCallInfo fcinfo, const char *function)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("input cannot be a URL or a path yet: this version of imgapi takes the picture itself"),
-			 errdetail("Given: \"%s\".", text_to_cstring(PG_GETARG_TEXT_PP(INPUT))),
-			 errhint("Pass bytea: SELECT %s(pg_read_binary_file('/path/to/picture.jpg'), …); or cast a literal: '\\x…'::bytea",
-					 function)));
+	check_servers(&compiled);
+	submission->request = img_operation_request(operation_id, data);
+	return submit(fcinfo, home, submission);
 }
 
 Datum
-img_submit_text(PG_FUNCTION_ARGS)
+img_submit_operation(PG_FUNCTION_ARGS)
 {
-	if (!PG_ARGISNULL(INPUT))
-		refuse_text(fcinfo, "img_submit");
-	return img_submit(fcinfo);
+	Submission	submission = {"img_submit_operation()", "operation", NULL, OPERATION_SERVER};
+
+	img_require_writable(submission.function);
+	return submit_operation(fcinfo, &submission);
 }
 
 Datum
 img_submit_operation_text(PG_FUNCTION_ARGS)
 {
-	if (!PG_ARGISNULL(INPUT))
-		refuse_text(fcinfo, "img_submit_operation");
-	return img_submit_operation(fcinfo);
+	Submission	submission = {"img_submit_operation()", "operation", NULL, OPERATION_SERVER};
+
+	img_require_writable(submission.function);
+	submission.input = check_text(fcinfo);
+	return submit_operation(fcinfo, &submission);
 }
 
 /* img_cancel_as() does it, knowing who asks. */

@@ -1,0 +1,260 @@
+/*
+ * dispatcher_delete.c
+ *	  Files on servers that have to go: img_delete.
+ *
+ * Runs in a dispatcher.  Only objects that carry our mark are removed: the
+ * promise to remove a result may have been given for one that was never
+ * written, in whose place there is somebody else's.  So each is looked at
+ * first (HEAD), and a file that is gone, or is not ours, is done with.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "catalog/pg_type.h"
+#include "extension/dispatcher_network.h"
+#include "extension/home.h"
+#include "storage/s3.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* Files in hand, and how long they are ours. */
+#define MOST_FILES		32
+#define LEASE			"10 minutes"
+/* The longest time without a look. */
+#define LOOK_MS			60000
+
+static ImgStatement claim = {
+	"SELECT * FROM $S.img_delete_claim($1, $2, '" LEASE "')", 2, {TEXTOID, INT4OID}
+};
+static ImgStatement next_due = {
+	"SELECT $S.img_delete_next_due()", 0, {0}
+};
+static ImgStatement done = {
+	"SELECT $S.img_delete_done($1, ARRAY[$2])", 2, {TEXTOID, UUIDOID}
+};
+static ImgStatement failed = {
+	"SELECT $S.img_delete_failed($1, $2, $3, pg_catalog.make_interval(secs => $4))",
+	4, {TEXTOID, UUIDOID, TEXTOID, FLOAT8OID}
+};
+
+/* One file. */
+typedef struct Removal
+{
+	dlist_node	node;			/* once it is known what became of it */
+	MemoryContext context;
+	pg_uuid_t	id;
+	Oid			owner;
+	char	   *server;
+	char	   *path;
+	ImgHttpRequest remove;
+	char	   *error;			/* NULL: it is gone */
+	int			retry_after;
+} Removal;
+
+static dlist_head settled = DLIST_STATIC_INIT(settled);
+static int	in_hand = 0;
+static TimestampTz look_at = 0;
+
+void
+img_delete_soon(void)
+{
+	look_at = 0;
+}
+
+bool
+img_delete_is_due(void)
+{
+	return !dlist_is_empty(&settled) || (in_hand < MOST_FILES && look_at <= GetCurrentTimestamp());
+}
+
+long
+img_delete_in(void)
+{
+	return in_hand >= MOST_FILES ? LOOK_MS : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), look_at);
+}
+
+static void
+settle(Removal *file, const char *error, int retry_after)
+{
+	file->error = error ? MemoryContextStrdup(file->context, error) : NULL;
+	file->retry_after = retry_after;
+	dlist_push_tail(&settled, &file->node);
+}
+
+static void
+request_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
+{
+	Removal	   *file = transfer->about;
+
+	settle(file, failure->sqlstate == ERRCODE_NO_DATA ? NULL : failure->message, failure->retry_after);
+	img_transfer_free(transfer);
+}
+
+static void
+removed(ImgTransfer *transfer, const ImgFetchReply *reply, int memfd)
+{
+	if (memfd >= 0)
+		close(memfd);
+	settle(transfer->about, NULL, 0);
+	img_transfer_free(transfer);
+}
+
+/* The claim has been undone. */
+static void
+undone(ImgTransfer *transfer)
+{
+	Removal	   *file = transfer->about;
+
+	MemoryContextDelete(file->context);
+	in_hand--;
+	look_at = 0;
+}
+
+static ImgTransfer *
+transfer_for(Removal *file, const ImgServer *server)
+{
+	ImgTransfer *transfer = img_transfer_make(TopMemoryContext, NULL);
+
+	transfer->about = file;
+	transfer->failed = request_failed;
+	transfer->undone = undone;
+	transfer->role = file->owner;
+	transfer->max_answer = 64 * 1024;
+	transfer->server = MemoryContextStrdup(transfer->context, file->server);
+	if (server != NULL)
+		transfer->connections = img_server_number(server, "max_connections");
+	return transfer;
+}
+
+/* It is there: if it is ours, away with it. */
+static void
+looked_at(ImgTransfer *transfer, const ImgFetchReply *reply, int memfd)
+{
+	Removal	   *file = transfer->about;
+	ImgTransfer *next;
+
+	if (memfd >= 0)
+		close(memfd);
+	if (img_fetch_header(reply, IMG_S3_MARK) == NULL)
+	{
+		settle(file, NULL, 0);
+		img_transfer_free(transfer);
+		return;
+	}
+	next = transfer_for(file, NULL);
+	next->connections = transfer->connections;
+	next->request = file->remove;
+	next->done = removed;
+	img_transfer_start(next);
+	img_transfer_free(transfer);
+}
+
+/* Both requests are signed now: outside of a transaction there are no keys. */
+static void
+ask_step(void *arg)
+{
+	Removal	   *file = arg;
+	const ImgServer *server = img_server_get(file->server, file->owner);
+	ImgTransfer *transfer;
+	MemoryContext before;
+
+	if (server->type != &img_server_s3)
+	{
+		settle(file, NULL, 0);	/* nothing of ours can be there */
+		return;
+	}
+	before = MemoryContextSwitchTo(file->context);
+	img_s3_delete(img_s3(server), file->path, GetCurrentTimestamp(), &file->remove);
+	MemoryContextSwitchTo(before);
+	transfer = transfer_for(file, server);
+	before = MemoryContextSwitchTo(transfer->context);
+	img_s3_head(img_s3(server), file->path, GetCurrentTimestamp(), &transfer->request);
+	MemoryContextSwitchTo(before);
+	transfer->done = looked_at;
+	img_transfer_start(transfer);
+}
+
+static Removal *
+make_file(HeapTuple row, TupleDesc desc)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "imgapi file to remove", ALLOCSET_SMALL_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	Removal	   *file = palloc0(sizeof(Removal));
+	bool		isnull;
+
+	file->context = context;
+	file->id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	file->server = TextDatumGetCString(SPI_getbinval(row, desc, 2, &isnull));
+	file->path = TextDatumGetCString(SPI_getbinval(row, desc, 3, &isnull));
+	file->owner = DatumGetObjectId(SPI_getbinval(row, desc, 4, &isnull));
+	MemoryContextSwitchTo(before);
+	return file;
+}
+
+static void
+say_settled(void)
+{
+	while (!dlist_is_empty(&settled))
+	{
+		Removal	   *file = dlist_container(Removal, node, dlist_pop_head_node(&settled));
+		Datum		values[] = {
+			CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&file->id),
+			file->error ? CStringGetTextDatum(file->error) : (Datum) 0, Float8GetDatum(file->retry_after)
+		};
+
+		img_execute(file->error ? &failed : &done, values, NULL);
+		MemoryContextDelete(file->context);
+		in_hand--;
+	}
+}
+
+static void
+find_next(void)
+{
+	TimestampTz latest = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_MS);
+	bool		isnull;
+	Datum		due;
+
+	img_execute(&next_due, NULL, NULL);
+	due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	/* one that somebody else has locked must not keep us busy */
+	look_at = isnull ? latest : Max(Min(latest, DatumGetTimestampTz(due)),
+									TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 100));
+}
+
+static void
+claim_files(void)
+{
+	int			count = MOST_FILES - in_hand;
+	Datum		values[] = {CStringGetTextDatum(img_dispatcher.name), Int32GetDatum(count)};
+	SPITupleTable *rows;
+	uint64		n;
+
+	img_execute(&claim, values, NULL);
+	rows = SPI_tuptable;
+	n = SPI_processed;
+	for (uint64 i = 0; i < n; i++)
+	{
+		Removal	   *file = make_file(rows->vals[i], rows->tupdesc);
+		ErrorData  *error;
+
+		in_hand++;
+		error = img_try(ask_step, file);
+		if (error != NULL)
+			settle(file, error->message, 0);
+	}
+	SPI_freetuptable(rows);
+}
+
+void
+img_delete_work(void)
+{
+	say_settled();
+	if (in_hand >= MOST_FILES || look_at > GetCurrentTimestamp())
+		return;
+	claim_files();
+	find_next();
+}

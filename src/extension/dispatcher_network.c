@@ -1,0 +1,380 @@
+/*
+ * dispatcher_network.c
+ *	  Pictures that come and results that go over the network.
+ *
+ * Runs in a dispatcher.  A job on the list "network" waits for its source (and
+ * a picture that comes along) to be read, or for its results to be written.
+ * Requests are made in a transaction, since rights, options and keys of servers
+ * are looked up with it, and sent when that has committed.
+ *
+ * A result has its place before it is written, and the same one in every
+ * attempt; and img_delete_unless_stored() has promised in a committed
+ * transaction to remove it should no row ever name it.  So whatever dies when,
+ * there is one object and one row, or in the end neither.
+ */
+#include "postgres.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "extension/dispatcher_network.h"
+#include "extension/home.h"
+#include "extension/imgapi.h"
+#include "extension/operation.h"
+#include "extension/settings.h"
+#include "storage/encode.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* A result that no row names so long after it was begun is removed. */
+#define FORGOTTEN		"1 hour"
+/* What an answer may say that is no picture. */
+#define SMALL_ANSWER	(64 * 1024)
+
+static ImgStatement delete_unless_stored = {
+	"SELECT $S.img_delete_unless_stored($1, $2, $3, '" FORGOTTEN "')", 3, {TEXTOID, TEXTOID, REGROLEOID}
+};
+
+bool
+img_needs_network(const ImgJob *job)
+{
+	return (job->input != NULL && job->source.length == 0 && img_is_remote(job->input)) ||
+		(job->request.other != NULL && job->other.length == 0 && img_is_remote(job->request.other));
+}
+
+void
+img_network_take(ImgJob *job)
+{
+	job->asked = false;
+	dlist_push_tail(&img_dispatcher.network, &job->node);
+	img_dispatcher.nnetwork++;
+}
+
+static void
+leave_network(ImgJob *job)
+{
+	dlist_delete(&job->node);
+	img_dispatcher.nnetwork--;
+}
+
+static void
+close_body(ImgBody *body)
+{
+	if (body->length > 0 && body->memfd >= 0)
+		close(body->memfd);
+	body->length = 0;
+}
+
+void
+img_job_forget(ImgJob *job)
+{
+	if (job->transfers > 0)
+		img_transfers_give_up(job);
+	close_body(&job->source);
+	close_body(&job->other);
+	MemoryContextDelete(job->context);
+}
+
+/* Ends a job that is on the list. */
+static void
+fail(ImgJob *job, const ImgRemoteFailure *failure)
+{
+	img_transfers_give_up(job);
+	job->transfers = 0;
+	leave_network(job);
+	job->failure.retry_after = failure->retry_after;
+	img_job_fail(job, failure->sqlstate, failure->stage, failure->transient, failure->message, failure->hint);
+}
+
+/* ------------------------------------------------------------- reading --- */
+
+static void
+source_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
+{
+	ImgRemoteFailure copy = *failure;
+	ImgJob	   *job = transfer->job;
+
+	copy.stage = MemoryContextStrdup(job->context, failure->stage);
+	fail(job, &copy);
+	img_transfer_free(transfer);
+}
+
+/* Everything has come: an executor may have it. */
+static void
+source_is_here(ImgJob *job)
+{
+	leave_network(job);
+	dlist_push_tail(&img_dispatcher.claimed, &job->node);
+	img_dispatcher.nclaimed++;
+}
+
+static void
+source_done(ImgTransfer *transfer, const ImgFetchReply *reply, int memfd)
+{
+	ImgJob	   *job = transfer->job;
+	ImgBody    *body = transfer->number == 0 ? &job->source : &job->other;
+
+	if (reply->body_length == 0)
+	{
+		ImgRemoteFailure empty = {ERRCODE_DATA_EXCEPTION, false, 0, "transfer", "the picture is empty"};
+
+		fail(job, &empty);
+		img_transfer_free(transfer);
+		return;
+	}
+	body->length = reply->body_length;
+	body->memfd = memfd;
+	if (reply->place == IMG_INLINE)
+	{
+		body->data = MemoryContextAlloc(job->context, body->length);
+		memcpy(body->data, img_fetch_body(reply), body->length);
+	}
+	img_transfer_free(transfer);
+	if (--job->transfers == 0)
+		source_is_here(job);
+}
+
+static void
+ask_for(ImgJob *job, const char *input, int number)
+{
+	ImgTransfer *transfer = img_transfer_make(job->context, job);
+	MemoryContext before = MemoryContextSwitchTo(transfer->context);
+	const ImgServer *server;
+
+	img_remote_get(input, job->owner, &transfer->request, &server);
+	img_transfer_prepare(transfer, server, job->owner, (uint64) imgapi_max_source_bytes * 1024);
+	transfer->number = number;
+	transfer->done = source_done;
+	transfer->failed = source_failed;
+	MemoryContextSwitchTo(before);
+	img_transfer_start(transfer);
+	job->transfers++;
+}
+
+static void
+ask_step(ImgJob *job, void *unused)
+{
+	if (job->input != NULL && job->source.length == 0 && img_is_remote(job->input))
+		ask_for(job, job->input, 0);
+	if (job->request.other != NULL && job->other.length == 0 && img_is_remote(job->request.other))
+		ask_for(job, job->request.other, 1);
+}
+
+/* ------------------------------------------------------------- writing --- */
+
+static void
+store_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
+{
+	ImgRemoteFailure copy = *failure;
+
+	copy.stage = "store";
+	fail(transfer->job, &copy);
+	img_transfer_free(transfer);
+}
+
+static void
+store_done(ImgTransfer *transfer, const ImgFetchReply *reply, int memfd)
+{
+	ImgJob	   *job = transfer->job;
+
+	if (memfd >= 0)
+		close(memfd);
+	img_transfer_free(transfer);
+	if (--job->transfers > 0)
+		return;
+	leave_network(job);
+	img_job_end(job, IMG_END_DONE);
+}
+
+/* What the result will be called, if its destination is a folder. */
+static char *
+name_for(ImgJob *job, int ordinal)
+{
+	char	   *name = job->name ? job->name : DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->id)));
+
+	return img_output_name(name, job->operation_id, ordinal, job->answer.outputs, &job->answer.output[ordinal].facts);
+}
+
+/* Bytes that are going to be sent; large ones in a memfd, which goes along. */
+static void
+give_body(ImgTransfer *transfer, const bytea *data)
+{
+	transfer->body.length = VARSIZE(data) - VARHDRSZ;
+	if (transfer->body.length <= IMG_FETCH_INLINE)
+	{
+		void	   *copy = MemoryContextAlloc(transfer->context, transfer->body.length);
+
+		memcpy(copy, VARDATA(data), transfer->body.length);
+		transfer->body.data = copy;
+		return;
+	}
+	transfer->memfd = img_new_memfd();
+	transfer->body.memfd = transfer->memfd;
+	if (img_write_all(transfer->memfd, VARDATA(data), transfer->body.length, 0) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not write to a memory file: %m")));
+}
+
+static void
+promise_removal(ImgJob *job, const ImgStorageUri *place)
+{
+	Datum		values[] = {CStringGetTextDatum(place->server), CStringGetTextDatum(place->path), ObjectIdGetDatum(job->owner)};
+	ImgIdentity before;
+	bool		isnull;
+
+	/* back to what we are: the table is not the user's */
+	img_become(img_home_of_extension()->owner, false, &before);
+	img_execute(&delete_unless_stored, values, NULL);
+	img_resume(&before);
+	if (!DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("\"storage://%s/%s\" is just being removed", place->server, place->path)));
+}
+
+static void
+store_output(ImgJob *job, int i)
+{
+	ImgOutput  *output = &job->answer.output[i];
+	ImgTransfer *transfer = img_transfer_make(job->context, job);
+	const char *mime = output->facts.format < img_format_count ? img_formats[output->facts.format]->mime : NULL;
+	char		sha256[IMG_SHA256_HEX + 1];
+	const ImgServer *server;
+	ImgStorageUri place;
+	MemoryContext before;
+
+	img_remote_place(job->request.destination, name_for(job, i), &place);
+	promise_removal(job, &place);
+	before = MemoryContextSwitchTo(transfer->context);
+	img_hash(PG_SHA256, VARDATA(output->data), output->bytes, job->stored[i].sha256, sizeof(job->stored[i].sha256));
+	img_hex(job->stored[i].sha256, sizeof(job->stored[i].sha256), sha256);
+	img_remote_put(&place, job->owner, mime, sha256, &transfer->request, &server);
+	img_transfer_prepare(transfer, server, job->owner, SMALL_ANSWER);
+	give_body(transfer, output->data);
+	transfer->done = store_done;
+	transfer->failed = store_failed;
+	job->storage = MemoryContextStrdup(job->context, place.server);
+	job->stored[i].path = MemoryContextStrdup(job->context, place.path);
+	MemoryContextSwitchTo(before);
+	img_transfer_start(transfer);
+	job->transfers++;
+}
+
+static void
+store_step(ImgJob *job, void *unused)
+{
+	job->stored = MemoryContextAllocZero(job->context, job->answer.outputs * sizeof(ImgStored));
+	for (int i = 0; i < job->answer.outputs; i++)
+		store_output(job, i);
+}
+
+/* The bytes are on their way in memory of their own. */
+static void
+drop_outputs(ImgJob *job)
+{
+	for (int i = 0; i < job->answer.outputs; i++)
+	{
+		pfree(job->answer.output[i].data);
+		job->answer.output[i].data = NULL;
+	}
+}
+
+/* ------------------------------------------------------------ the turn --- */
+
+static void
+make_requests(ImgJob *job)
+{
+	bool		storing = job->answer.outputs > 0;
+
+	job->asked = true;
+	/* If it fails, img_guarded() ends the job. */
+	leave_network(job);
+	if (!img_guarded(job, storing ? "store" : "fetch", storing ? store_step : ask_step, NULL))
+	{
+		img_transfers_give_up(job);
+		job->transfers = 0;
+		return;
+	}
+	dlist_push_tail(&img_dispatcher.network, &job->node);
+	img_dispatcher.nnetwork++;
+	job->uncommitted = true;
+	if (storing)
+		drop_outputs(job);
+}
+
+void
+img_network_undo(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &img_dispatcher.network)
+	{
+		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
+
+		if (!job->uncommitted)
+			continue;
+		leave_network(job);
+		img_transfers_give_up(job);
+		job->transfers = 0;
+		img_job_end(job, IMG_END_POSTPONED);
+	}
+	img_transfers_undo();
+}
+
+static void
+commit_requests(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &img_dispatcher.network)
+		dlist_container(ImgJob, node, iter.cur)->uncommitted = false;
+	img_transfers_commit();
+}
+
+bool
+img_network_pending(void)
+{
+	dlist_iter	iter;
+
+	if (img_transfers_have_failed() || img_delete_is_due())
+		return true;
+	dlist_foreach(iter, &img_dispatcher.network)
+		if (!dlist_container(ImgJob, node, iter.cur)->asked)
+			return true;
+	return false;
+}
+
+void
+img_network_work(void)
+{
+	dlist_mutable_iter iter;
+
+	if (!img_network_pending())
+		return;
+	StartTransactionCommand();
+	img_dispatcher.gone = img_home_of_extension() == NULL;
+	if (!img_dispatcher.gone)
+	{
+		SPI_connect();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		img_transfers_settle();
+		img_delete_work();
+		dlist_foreach_modify(iter, &img_dispatcher.network)
+		{
+			ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
+
+			if (!job->asked)
+				make_requests(job);
+		}
+		PopActiveSnapshot();
+		SPI_finish();
+		/* the promise to remove has to outlive a crash */
+		ForceSyncCommit();
+	}
+	CommitTransactionCommand();
+	commit_requests();
+}

@@ -1,0 +1,70 @@
+/*
+ * dispatcher_network.h
+ *	  What a dispatcher has under way with its fetcher.
+ */
+#ifndef IMGAPI_DISPATCHER_NETWORK_H
+#define IMGAPI_DISPATCHER_NETWORK_H
+
+#include "extension/dispatcher.h"
+#include "extension/fetcher_process.h"
+#include "extension/remote.h"
+
+/* One HTTP request of a job, or of a file that is to be removed. */
+typedef struct ImgTransfer
+{
+	dlist_node	node;			/* in one of three lists, unless it is running */
+	MemoryContext context;		/* holds it and all it points to */
+	ImgJob	   *job;			/* whose it is; NULL: given up */
+	/* what becomes of the answer; in no transaction.  An answer that is no
+	 * success has been put aside before: transfer->reply */
+	void		(*done) (struct ImgTransfer *transfer, const ImgFetchReply *reply, int memfd);
+	/* the same for a failure, within a transaction */
+	void		(*failed) (struct ImgTransfer *transfer, const ImgRemoteFailure *failure);
+	/* the transaction in which it was made has failed */
+	void		(*undone) (struct ImgTransfer *transfer);
+	void	   *about;			/* what they need to know */
+	int			number;
+	ImgHttpRequest request;
+	ImgFetchBody body;
+	int			memfd;			/* ours, that the body lies in; -1: none */
+	uint64		max_answer;
+	char	   *server;			/* NULL: a plain URL */
+	Oid			role;			/* with whose rights */
+	int			connections;	/* of that server at most; 0: no matter */
+	bool		any_status;		/* a status is not a failure */
+	bool		committed;		/* the transaction in which it was made */
+	int			slot;			/* -1: waits */
+	uint64		id;
+	ImgFetchReply *reply;		/* of a failure */
+} ImgTransfer;
+
+/* A transfer in a memory context of its own, below parent. */
+extern ImgTransfer *img_transfer_make(MemoryContext parent, ImgJob *job);
+
+/* Notes server and limits of a request that was made for it. */
+extern void img_transfer_prepare(ImgTransfer *transfer, const ImgServer *server, Oid role, uint64 max_answer);
+
+/* Queues it; it is sent after the transaction. */
+extern void img_transfer_start(ImgTransfer *transfer);
+
+extern void img_transfer_free(ImgTransfer *transfer);
+
+/* The transaction in which requests were made has committed, or has not. */
+extern void img_transfers_commit(void);
+extern void img_transfers_undo(void);
+
+extern bool img_transfers_have_failed(void);
+extern void img_transfers_settle(void); /* of those; within a transaction */
+
+/* What is under way for a job is given up; its answers find nobody. */
+extern void img_transfers_give_up(ImgJob *job);
+
+/* dispatcher_delete.c */
+
+/* Within a transaction: says what became of files, and takes more. */
+extern void img_delete_work(void);
+extern bool img_delete_is_due(void);
+extern long img_delete_in(void);	/* ms until it is */
+extern void img_delete_soon(void);	/* there may be something to remove */
+
+#endif							/* IMGAPI_DISPATCHER_NETWORK_H */
