@@ -89,6 +89,61 @@ CREATE FUNCTION @extschema@.img_submit(input text, operations jsonb DEFAULT '{}'
 COMMENT ON FUNCTION @extschema@.img_submit(text, jsonb, jsonb, name, int, timestamptz, int, text, text) IS
 	'As img_submit(bytea, …), for a picture that is elsewhere: http(s)://…, or storage://SERVER/path. The worker reads it. Errors besides: 22P02 for what is neither, 42704 and 42501 for servers that are not there or not open to you.';
 
+CREATE FUNCTION @extschema@.img_read_remote(uri text) RETURNS bytea
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_read_remote(text) IS
+	'Internal: the bytes of a picture on a server, read with the rights of the caller.';
+
+CREATE FUNCTION @extschema@.img_storage_list(folder text) RETURNS TABLE (path text, bytes bigint)
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_storage_list(text) IS
+	'What a folder of an S3 server holds, storage://SERVER/folder/, with everything below it. Reads it in this session.';
+
+CREATE FUNCTION @extschema@.img_submit_batch(inputs text[], operations jsonb DEFAULT '{}', output jsonb DEFAULT NULL,
+	server name DEFAULT NULL, priority int DEFAULT 0, run_after timestamptz DEFAULT NULL,
+	max_attempts int DEFAULT NULL, callback_url text DEFAULT NULL, job_key text DEFAULT NULL) RETURNS SETOF uuid
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT
+AS $$
+DECLARE
+	-- what a picture's name ends with
+	extensions constant text := (SELECT pg_catalog.string_agg(e, '|')
+		FROM @extschema@.img_formats() f, pg_catalog.unnest(f.ext) e WHERE f.allowed AND f.can_load);
+	given record;
+	pictures bigint;
+BEGIN
+	IF inputs IS NULL OR pg_catalog.array_position(inputs, NULL) IS NOT NULL THEN
+		RAISE EXCEPTION 'inputs must not be null, and none of them either'
+			USING ERRCODE = '22023',
+				HINT = 'SELECT img_submit_batch(ARRAY[''https://example.com/a.jpg'', ''storage://photos/folder/''], ''{"resizing": {"width": 256}}'');';
+	ELSIF job_key IS NOT NULL AND (pg_catalog.cardinality(inputs) <> 1 OR inputs[1] LIKE '%/') THEN
+		RAISE EXCEPTION 'job_key stands for one job, but these inputs give several'
+			USING ERRCODE = '22023', HINT = 'Leave job_key out, or submit one by one with img_submit().';
+	END IF;
+	FOR given IN SELECT i.input, i.input LIKE 'storage://%/' AS is_folder
+		FROM pg_catalog.unnest(inputs) WITH ORDINALITY i (input, place) ORDER BY i.place
+	LOOP
+		IF NOT given.is_folder THEN
+			RETURN NEXT @extschema@.img_submit(given.input, operations, output, server, priority, run_after,
+				max_attempts, callback_url, job_key);
+			CONTINUE;
+		END IF;
+		-- not what lies in folders of the folder, as in the edit contract
+		RETURN QUERY SELECT @extschema@.img_submit(f.uri, operations, output, server, priority, run_after,
+				max_attempts, callback_url, job_key)
+			FROM (SELECT 'storage://' || pg_catalog.split_part(given.input, '/', 3) || '/' || l.path AS uri
+				FROM @extschema@.img_storage_list(given.input) l) f
+			WHERE f.uri ~* ('\.(' || extensions || ')$') AND pg_catalog.strpos(pg_catalog.substr(f.uri, pg_catalog.length(given.input) + 1), '/') = 0
+			ORDER BY f.uri COLLATE "C";
+		GET DIAGNOSTICS pictures = ROW_COUNT;
+		IF pictures = 0 THEN
+			RAISE WARNING 'there is no picture in "%"', given.input
+				USING HINT = pg_catalog.format('SELECT * FROM img_storage_list(%L);', given.input);
+		END IF;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_submit_batch(text[], jsonb, jsonb, name, int, timestamptz, int, text, text) IS
+	'Queues one job an input, as img_submit(text, …). An input that ends in / is a folder of an S3 server and gives one job for each picture in it.';
+
 CREATE FUNCTION @extschema@.img_submit_operation(input bytea, operation_id text,
 	server name DEFAULT NULL, priority int DEFAULT 0, run_after timestamptz DEFAULT NULL,
 	max_attempts int DEFAULT NULL, callback_url text DEFAULT NULL, job_key text DEFAULT NULL) RETURNS uuid
@@ -259,7 +314,7 @@ CREATE FUNCTION @extschema@.img_sees_as(owner regrole, who regrole) RETURNS bool
 COMMENT ON FUNCTION @extschema@.img_sees_as(regrole, regrole) IS 'Internal: img_sees() for that role.';
 
 CREATE FUNCTION @extschema@.img_output(job uuid, ordinal int DEFAULT 0) RETURNS bytea
-LANGUAGE plpgsql STABLE STRICT
+LANGUAGE plpgsql VOLATILE STRICT
 AS $$
 DECLARE
 	object @extschema@.img_object;
@@ -285,6 +340,8 @@ BEGIN
 	END IF;
 	IF object.storage = 'database' THEN
 		RETURN object.data;
+	ELSIF object.storage <> 'row' THEN
+		RETURN @extschema@.img_read_remote(pg_catalog.format('storage://%s/%s', object.storage, object.path));
 	END IF;
 	picture := @extschema@.img_read_row(job);
 	IF picture IS NULL OR pg_catalog.sha256(picture) <> object.sha256 THEN

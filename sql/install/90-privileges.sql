@@ -29,14 +29,14 @@ BEGIN
 		SELECT p.oid FROM pg_catalog.pg_proc p
 		WHERE p.pronamespace = '@extschema@'::regnamespace
 			AND p.proname IN ('img_info', 'img_edit', 'img_thumbnail', 'img_apply', 'img_phash', 'img_blurhash',
-				'img_dominant_color', 'img_submit', 'img_submit_operation', 'img_retry', 'img_on_upload', 'img_operation_put', 'img_operation_delete')
+				'img_dominant_color', 'img_submit', 'img_submit_batch', 'img_storage_list', 'img_submit_operation', 'img_retry', 'img_on_upload', 'img_operation_put', 'img_operation_delete')
 	LOOP
 		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', f, role);
 	END LOOP;
 	EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_grant(regrole) IS
-	'Lets a role edit pictures, submit jobs and name operations: EXECUTE on img_info, img_edit, img_thumbnail, img_apply, img_phash, img_blurhash, img_dominant_color, img_submit, img_submit_operation, img_retry, img_on_upload, img_operation_put and img_operation_delete.';
+	'Lets a role edit pictures, submit jobs and name operations: EXECUTE on img_info, img_edit, img_thumbnail, img_apply, img_phash, img_blurhash, img_dominant_color, img_submit, img_submit_batch, img_storage_list, img_submit_operation, img_retry, img_on_upload, img_operation_put and img_operation_delete.';
 
 DO $$
 DECLARE
@@ -55,7 +55,7 @@ BEGIN
 		IF f.proname NOT IN ('img_status', 'img_wait', 'img_cancel', 'img_output', 'img_result',
 				'img_formats', 'img_operations_contract', 'img_phash_distance', 'img_sees', 'img_worker_list',
 				'img_server_options',
-				'img_no_such_job', 'img_read_row', 'img_object_document', 'img_queue', 'img_named_picture') THEN
+				'img_no_such_job', 'img_read_row', 'img_object_document', 'img_queue', 'img_named_picture', 'img_read_remote') THEN
 			EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.name);
 		END IF;
 	END LOOP;

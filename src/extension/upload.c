@@ -11,6 +11,7 @@
 #include "extension/compile.h"
 #include "extension/operation.h"
 #include "extension/queue.h"
+#include "extension/remote.h"
 #include "extension/source_row.h"
 #include "extension/upload.h"
 #include "miscadmin.h"
@@ -68,12 +69,19 @@ check_types(ImgUpload *upload)
 {
 	TupleDesc	desc = RelationGetDescr(upload->relation);
 
-	if (TupleDescAttr(desc, upload->source - 1)->atttypid != BYTEAOID)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("source column \"%s\" is of type %s, not bytea", upload->source_column,
-						format_type_be(TupleDescAttr(desc, upload->source - 1)->atttypid)),
-				 errdetail("This version of imgapi takes pictures that are in the row.")));
+	switch (TupleDescAttr(desc, upload->source - 1)->atttypid)
+	{
+		case BYTEAOID:
+		case TEXTOID:
+		case VARCHAROID:
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("source column \"%s\" is of type %s", upload->source_column,
+							format_type_be(TupleDescAttr(desc, upload->source - 1)->atttypid)),
+					 errdetail("Allowed: bytea (the picture) or text (its URL, or storage://SERVER/path).")));
+	}
 	if (upload->target_column == NULL)
 		return;
 	switch (upload->target_type)
@@ -157,32 +165,56 @@ operation_request(const ImgHome *home, Trigger *trigger, ImgUpload *upload)
 	return img_operation_request(operation_id, data);
 }
 
+/* A result is in one place. */
+static void
+check_destination(Trigger *trigger, ImgUpload *upload, const char *destination)
+{
+	if (destination == NULL)
+		return;
+	img_check_destination(destination, GetUserId());
+	if (upload->target_column != NULL && upload->target_type == BYTEAOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("trigger \"%s\": the result cannot go to \"%s\" and into column \"%s\" of type bytea",
+						trigger->tgname, destination, upload->target_column),
+				 errhint("Make the target column text, for the URI of the result, or uuid, for the job; or leave output.destination out.")));
+}
+
 /* The request of a trigger, compiled once and kept as long as its text is the same. */
 static Jsonb *
-edit_request(Trigger *trigger)
+edit_request(Trigger *trigger, ImgUpload *upload)
 {
 	static char *last = NULL;
 	static Jsonb *last_request = NULL;
+	static char *last_destination = NULL;
 	const char *output_text = trigger->tgnargs > 3 ? trigger->tgargs[3] : NULL;
 	char	   *text = psprintf("%s\n%s", trigger->tgargs[1], output_text ? output_text : "");
 	Jsonb	   *operations;
 	Jsonb	   *output;
 	Jsonb	   *request;
+	const ImgCompiled *compiled;
 
 	if (last != NULL && strcmp(last, text) == 0)
+	{
+		check_destination(trigger, upload, last_destination);
 		return last_request;
+	}
 	operations = json_argument(trigger->tgargs[1], "operations", trigger->tgname);
 	output = output_text ? json_argument(output_text, "output", trigger->tgname) : NULL;
-	(void) img_compile_cached(operations, output, NULL);
+	compiled = img_compile_cached(operations, output, NULL);
+	check_destination(trigger, upload, compiled->destination);
 	request = img_request_document(operations, output);
 	if (last != NULL)
 	{
 		pfree(last);
 		pfree(last_request);
+		if (last_destination != NULL)
+			pfree(last_destination);
 		last = NULL;
 	}
 	last_request = MemoryContextAlloc(TopMemoryContext, VARSIZE(request));
 	memcpy(last_request, request, VARSIZE(request));
+	last_destination = compiled->destination ? MemoryContextStrdup(TopMemoryContext, compiled->destination) : NULL;
 	last = MemoryContextStrdup(TopMemoryContext, text);
 	return last_request;
 }
@@ -267,7 +299,7 @@ img_upload_check_submission(const ImgHome *home, TriggerData *data, ImgUpload *u
 		check_privilege(upload, get_attnum(RelationGetRelid(upload->relation), upload->target_column), ACL_UPDATE, "UPDATE");
 	upload->is_operation = !is_json(data->tg_trigger->tgargs[1]);
 	upload->request = upload->is_operation ? operation_request(home, data->tg_trigger, upload) :
-		edit_request(data->tg_trigger);
+		edit_request(data->tg_trigger, upload);
 }
 
 Datum

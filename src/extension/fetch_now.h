@@ -1,0 +1,17 @@
+/*
+ * fetch_now.h
+ *	  One HTTP request, right now, from a client backend.
+ */
+#ifndef IMGAPI_FETCH_NOW_H
+#define IMGAPI_FETCH_NOW_H
+
+#include "extension/remote.h"
+
+/*
+ * Sends a request by a fetcher that belongs to this session, waits
+ * interruptibly, and returns the body of the answer (palloc'd).  Whatever goes
+ * wrong is an error.  server is the one the request was made for, or NULL.
+ */
+extern bytea *img_fetch_now(const ImgHttpRequest *request, const ImgServer *server, uint64 max_answer);
+
+#endif							/* IMGAPI_FETCH_NOW_H */
