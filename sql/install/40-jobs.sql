@@ -332,7 +332,8 @@ BEGIN
 				HINT = pg_catalog.format('SELECT img_retry(%L);', job);
 	END IF;
 	SELECT o.* INTO object FROM @extschema@.img_object o
-	WHERE o.job_id = job AND o.role = 'output' AND o.ordinal = img_output.ordinal;
+	WHERE o.job_id = job AND o.role = 'output' AND o.ordinal = img_output.ordinal
+		AND o.expires_at > pg_catalog.clock_timestamp();
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'job % has no output %', job, ordinal
 			USING ERRCODE = '02000',
@@ -432,7 +433,7 @@ BEGIN
 	SELECT pg_catalog.jsonb_agg(@extschema@.img_object_document(o) ORDER BY o.ordinal) FILTER (WHERE o.role = 'input'),
 		pg_catalog.jsonb_agg(@extschema@.img_object_document(o) ORDER BY o.ordinal) FILTER (WHERE o.role = 'output')
 	INTO inputs, outputs
-	FROM @extschema@.img_object o WHERE o.job_id = job;
+	FROM @extschema@.img_object o WHERE o.job_id = job AND o.expires_at > pg_catalog.clock_timestamp();
 	RETURN pg_catalog.jsonb_build_object(
 		'id', j.task_id,
 		'job_id', j.id,

@@ -54,7 +54,7 @@ BEGIN
 		END IF;
 		IF f.proname NOT IN ('img_status', 'img_wait', 'img_cancel', 'img_output', 'img_result',
 				'img_formats', 'img_operations_contract', 'img_phash_distance', 'img_sees', 'img_worker_list',
-				'img_server_options',
+				'img_server_options', 'img_download', 'img_download_input', 'img_downloads',
 				'img_no_such_job', 'img_read_row', 'img_object_document', 'img_queue', 'img_named_picture', 'img_read_remote') THEN
 			EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.name);
 		END IF;

@@ -183,6 +183,19 @@ img_execute(ImgStatement *statement, Datum *values, const char *nulls)
 	return result;
 }
 
+uint64
+img_execute_into(ImgStatement *statement, ParamListInfo parameters, DestReceiver *destination)
+{
+	SPIExecuteOptions options = {.params = parameters, .dest = destination};
+	int			result;
+
+	prepare(statement);
+	result = SPI_execute_plan_extended(statement->plan, &options);
+	if (result < 0)
+		elog(ERROR, "statement failed: %s: %s", statement->text, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
 int
 img_execute_now(ImgStatement *statement, Datum *values, const char *nulls)
 {

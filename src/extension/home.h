@@ -53,6 +53,9 @@ typedef struct ImgStatement
 /* Runs it; SPI must be connected.  Any result is in SPI_tuptable. */
 extern int	img_execute(ImgStatement *statement, Datum *values, const char *nulls);
 
+/* Runs it and sends the rows to a receiver, as they come; returns their number. */
+extern uint64 img_execute_into(ImgStatement *statement, ParamListInfo parameters, DestReceiver *destination);
+
 /* Runs it as of now rather than as of the caller's snapshot, reading only. */
 extern int	img_execute_now(ImgStatement *statement, Datum *values, const char *nulls);
 

@@ -38,6 +38,8 @@ bool		imgapi_notify;
 bool		imgapi_allow_private_networks;
 bool		imgapi_reuse;
 int			imgapi_sandbox;
+int			imgapi_link_lifetime;
+char	   *imgapi_public_url;
 
 static const struct config_enum_entry sandbox_options[] = {
 	{"require", IMG_SANDBOX_REQUIRE, false},
@@ -75,6 +77,8 @@ static const struct
 	&imgapi_executor_memory, 2048, 256, 65536, PGC_POSTMASTER, GUC_UNIT_MB},
 	{"imgapi.max_attempts", "Attempts of a job unless it says otherwise.",
 	&imgapi_max_attempts, 3, 1, 100, PGC_USERSET, 0},
+	{"imgapi.link_lifetime", "How long download links open, unless the picture expires before.",
+	&imgapi_link_lifetime, 3600, 1, 7 * 24 * 3600, PGC_SUSET, GUC_UNIT_S},
 };
 
 /* Refuses a list that is not one, or names an unknown format. */
@@ -176,6 +180,27 @@ check_job_retention(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/* What links begin with, so nothing may follow the path. */
+static bool
+check_public_url(char **newval, void **extra, GucSource source)
+{
+	const char *url = *newval;
+	size_t		scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;
+
+	if (url[0] == '\0')
+		return true;
+	if (scheme > 0 && url[scheme] != '\0' && url[scheme] != '/')
+	{
+		while (*url > ' ' && *url < 0x7f && strchr("?#\"<>\\^`{|}", *url) == NULL)
+			url++;
+		if (*url == '\0')
+			return true;
+	}
+	GUC_check_errdetail("It must be an http or https URL in ASCII, without a query or fragment.");
+	GUC_check_errhint("ALTER SYSTEM SET imgapi.public_url = 'https://pictures.example.com';");
+	return false;
+}
+
 /*
  * A library that a session loads may not define settings of the server's
  * start: PostgreSQL ends the session.  They have no effect there but on the
@@ -206,6 +231,8 @@ img_define_settings(void)
 	DefineCustomStringVariable("imgapi.job_retention", "How long pictures of the jobs submitted here, and the jobs, are kept.",
 							   "An interval up to imgapi.retention; empty: imgapi.retention.",
 							   &imgapi_job_retention, "", PGC_USERSET, 0, check_job_retention, NULL, NULL);
+	DefineCustomStringVariable("imgapi.public_url", "Where imgapi-gateway is reached: what links to pictures in the database begin with.", NULL,
+							   &imgapi_public_url, "", PGC_SUSET, 0, check_public_url, NULL, NULL);
 	DefineCustomBoolVariable("imgapi.auto_purge", "Whether the worker purges what has expired.", NULL,
 							 &imgapi_auto_purge, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("imgapi.admin_role", "Role whose members see the rows of all users.", NULL,

@@ -32,6 +32,8 @@ extern bool imgapi_notify;
 extern bool imgapi_allow_private_networks;
 extern bool imgapi_reuse;
 extern int	imgapi_sandbox;
+extern int	imgapi_link_lifetime;	/* s */
+extern char *imgapi_public_url;
 
 extern void img_define_settings(void);
 
