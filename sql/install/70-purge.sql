@@ -11,7 +11,6 @@ BEGIN
 		RAISE EXCEPTION 'batch_size must be at least 1'
 			USING ERRCODE = '22023', HINT = 'SELECT img_purge(1000);';
 	END IF;
-	purged.links := 0;
 
 	-- The input of a job that still waits is kept whatever its age.
 	WITH old AS MATERIALIZED (
@@ -43,8 +42,21 @@ BEGIN
 		DELETE FROM @extschema@.img_job_error x USING old WHERE x.job_id = old.id
 	)
 	SELECT pg_catalog.count(*) INTO purged.jobs FROM gone;
+
+	WITH old AS MATERIALIZED (
+		SELECT l.id FROM @extschema@.img_link l
+		WHERE l.expires_at <= present
+		ORDER BY l.expires_at LIMIT batch_size FOR UPDATE SKIP LOCKED
+	), gone AS (
+		DELETE FROM @extschema@.img_link l USING old WHERE l.id = old.id
+		RETURNING l.id
+	)
+	SELECT pg_catalog.count(*) INTO purged.links FROM gone;
+	-- No link opens for longer than 7 days, and none is made with a key that
+	-- was retired before its transaction began.
+	DELETE FROM @extschema@.img_link_key k WHERE k.retired_at < present - interval '8 days';
 	RETURN purged;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_purge(int) IS
-	'Removes what has expired: up to batch_size pictures and up to batch_size ended jobs with their errors. Files on other servers are left to img_delete. The worker calls it every minute unless imgapi.auto_purge is off.';
+	'Removes what has expired: up to batch_size pictures, as many links, and as many ended jobs with their errors. Files on other servers are left to img_delete. The worker calls it every minute unless imgapi.auto_purge is off.';
 
