@@ -7,7 +7,7 @@
 #	make help			more
 #
 # PGXS cannot build a module and programs in one Makefile, so the programs have
-# rules of their own: executor.mk, fetcher.mk.
+# rules of their own: executor.mk, fetcher.mk, gateway.mk.
 
 EXTENSION = imgapi
 EXTVERSION = 0.1.0
@@ -40,15 +40,16 @@ EXTRA_CLEAN = $(wildcard build)
 PG_CONFIG ?= pg_config
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
-all: $(PROGRAMS)
+all: $(PROGRAMS) build/imgapi-gateway build/imgapi-gateway.service
 include executor.mk
 include fetcher.mk
+include gateway.mk
 
 # What is missing for building is said at once, and how to get it. These goals
 # install it themselves, or need nothing.
 ifneq ($(filter-out demo test clean help,$(or $(MAKECMDGOALS),all)),)
 MISSING := $(if $(PGXS),,PostgreSQL's server headers (`$(PG_CONFIG) --pgxs`)) \
-	$(shell for p in $(EXECUTOR_PACKAGES) $(FETCHER_PACKAGES); do $(PKG_CONFIG) --exists $$p 2>/dev/null || echo $$p; done)
+	$(shell for p in $(EXECUTOR_PACKAGES) $(FETCHER_PACKAGES) $(GATEWAY_PACKAGES); do $(PKG_CONFIG) --exists $$p 2>/dev/null || echo $$p; done)
 ifneq ($(strip $(MISSING)),)
 define COMPLAINT
 not found: $(strip $(MISSING))
@@ -76,9 +77,19 @@ install-programs: $(PROGRAMS)
 	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)/imgapi'
 	$(INSTALL_PROGRAM) $(PROGRAMS) '$(DESTDIR)$(pkglibdir)/imgapi/'
 
+# People start the gateway, or systemd does.
+SYSTEMD_UNITS ?= $(shell $(PKG_CONFIG) --variable=systemdsystemunitdir systemd 2>/dev/null || echo /lib/systemd/system)
+
+install: install-gateway
+install-gateway: build/imgapi-gateway build/imgapi-gateway.service
+	$(MKDIR_P) '$(DESTDIR)$(bindir)' '$(DESTDIR)$(SYSTEMD_UNITS)'
+	$(INSTALL_PROGRAM) build/imgapi-gateway '$(DESTDIR)$(bindir)/'
+	$(INSTALL_DATA) build/imgapi-gateway.service '$(DESTDIR)$(SYSTEMD_UNITS)/'
+
 uninstall: uninstall-programs
 uninstall-programs:
 	rm -rf '$(DESTDIR)$(pkglibdir)/imgapi'
+	rm -f '$(DESTDIR)$(bindir)/imgapi-gateway' '$(DESTDIR)$(SYSTEMD_UNITS)/imgapi-gateway.service'
 else
 clean:
 	rm -rf build src/*/*.o src/*/*.bc imgapi.so sql/imgapi--$(EXTVERSION).sql
@@ -111,4 +122,4 @@ help:
 	@echo
 	@echo 'PG_CONFIG=/path/to/pg_config builds for another PostgreSQL.'
 
-.PHONY: install-programs uninstall-programs demo test gallery help
+.PHONY: install-programs install-gateway uninstall-programs demo test gallery help

@@ -12,6 +12,7 @@ use warnings;
 
 use Compress::Zlib qw(compress crc32);
 use Exporter 'import';
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -21,6 +22,7 @@ our @EXPORT = qw(
   img_node new_node png small_png literal made jpeg_of_many_scans slow_table slow_edit slow_submit seconds
   worker_pid launcher_pid executors server_executors status_field alive ended stopped wait_until
   submit wait_job job cpu job_is poll_is fails_with photo_table wait_dispatcher count_log
+  start_gateway stop_gateway gateway_pid gateway_log links
 );
 
 # A hang is a failure long before prove gives up.
@@ -272,6 +274,66 @@ sub seconds(&)
 
 	$_[0]->();
 	return time - $begin;
+}
+
+# ------------------------------------------------------------------- gateway
+
+my @gateways;
+
+# A test that dies leaves none behind, and keeps its exit status.
+END
+{
+	local ($?, $!);
+	$_->{run}->kill_kill foreach grep { $_->{run} && $_->{run}->pumpable } @gateways;
+}
+
+# Starts imgapi-gateway for a server, on a port of its choice; what it is called
+# in the functions below. Options follow as name => value.
+sub start_gateway
+{
+	my ($node, %options) = @_;
+	my %gateway = (log => '', node => $node);
+	my $conninfo = join ' ', 'host=' . $node->host, 'port=' . $node->port, 'dbname=postgres', 'user=imgapi_gateway';
+	my @options = ('--listen', '127.0.0.1:0', '--database', $conninfo, map { ("--$_", $options{$_}) } sort keys %options);
+
+	push @gateways, \%gateway;
+	$gateway{run} = IPC::Run::start([ 'imgapi-gateway', @options ], '2>', \$gateway{log});
+	wait_until(sub { $gateway{run}->pump_nb; $gateway{log} =~ /listening on port (\d+)/ })
+	  or die "the gateway did not start: $gateway{log}";
+	$gateway{log} =~ /listening on port (\d+)/;
+	$gateway{port} = $1;
+	return \%gateway;
+}
+
+sub gateway_pid { return $_[0]->{run}{KIDS}[0]{PID}; }
+
+sub gateway_log
+{
+	my ($gateway) = @_;
+
+	$gateway->{run}->pump_nb if $gateway->{run}->pumpable;
+	return $gateway->{log};
+}
+
+# Ends it with a signal; its exit status.
+sub stop_gateway
+{
+	my ($gateway, $signal) = @_;
+
+	$gateway->{run}->signal($signal // 'TERM');
+	$gateway->{run}->finish;
+	return $gateway->{run}->full_result(0);
+}
+
+# What img_download() gives, through a gateway: download_url, head_url, expiry.
+sub links
+{
+	my ($gateway, $job, %more) = @_;
+	my $function = $more{function} // 'img_download';
+	my $settings = join '', map { "SET imgapi.$_ = '$more{$_}'; " } grep { $_ ne 'function' } sort keys %more;
+
+	return split /\|/, $gateway->{node}->safe_psql('postgres',
+		"SET imgapi.public_url = 'http://127.0.0.1:$gateway->{port}'; $settings SELECT * FROM $function('$job')");
 }
 
 # ---------------------------------------------------------------------- jobs
