@@ -88,7 +88,7 @@ like(receive($_, 1000), qr/^HTTP\/1.1 200/, 'a slow client begins') foreach @slo
 is($http->get($small_link)->{status}, 200, 'while others are served');
 poll_is($node, q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'imgapi_gateway' AND (state <> 'idle' OR xact_start IS NOT NULL)},
 	0, 'and no transaction is open for the slow');
-is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'imgapi_gateway'}), 2, 'there are two connections at most');
+like(sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'imgapi_gateway'}), qr/^[12]$/, 'there are two connections at most');
 close $_ foreach @slow;
 
 # Replaced while somebody reads it: better cut off than mixed.
@@ -105,7 +105,7 @@ sql("UPDATE img_object SET sha256 = sha256(data) WHERE job_id = '$large'");
 my @many = map { send_request($small_link) } 1 .. 300;
 my $whole = grep { my $got = receive($_, 100_000); defined $got && $got =~ /^HTTP\/1.1 200.*\r\n\r\n.{16000}$/s } @many;
 is($whole, 300, '300 clients at a time get the picture');
-is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'imgapi_gateway'}), 2, 'through two connections');
+like(sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'imgapi_gateway'}), qr/^[12]$/, 'through two connections');
 close $_ foreach @many;
 
 # -------------------------------------------------------------- database gone
