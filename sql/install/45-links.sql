@@ -189,6 +189,10 @@ AS $$
 DECLARE
 	present timestamptz := pg_catalog.date_trunc('second', pg_catalog.clock_timestamp());
 BEGIN
+	-- An input that came from the web is still there, or nowhere.
+	IF storage = 'url' THEN
+		RETURN path;
+	END IF;
 	RETURN @extschema@.img_storage_presign(storage, path, method, expires_at - present, present, NULL, owner);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_storage_link(text, text, text, timestamptz, regrole) IS
