@@ -92,7 +92,7 @@ COMMENT ON FUNCTION @extschema@.img_submit(text, jsonb, jsonb, name, int, timest
 CREATE FUNCTION @extschema@.img_read_remote(uri text) RETURNS bytea
 	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.img_read_remote(text) IS
-	'Internal: the bytes of a picture on a server, read with the rights of the caller.';
+	'Internal: the bytes of a picture on a server, storage://SERVER/path, on which the caller needs USAGE.';
 
 CREATE FUNCTION @extschema@.img_storage_list(folder text) RETURNS TABLE (path text, bytes bigint)
 	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME';

@@ -173,11 +173,14 @@ img_read_remote(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	char	   *uri = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	ImgStorageUri place;
 	const ImgServer *server;
 	ImgHttpRequest request;
 	bytea	   *picture;
 
 	img_home_of_function(fcinfo->flinfo->fn_oid);
+	/* Open to everyone, so never a plain URL: a server needs USAGE. */
+	img_storage_uri_parse(uri, false, &place);
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	img_remote_get(uri, GetUserId(), &request, &server);

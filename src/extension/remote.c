@@ -55,10 +55,15 @@ check_url(const char *url)
 					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 					 errmsg("input is not a URL: it has a blank or control character in it"),
 					 errhint("Write it percent-encoded: a blank is %%20.")));
-	if (length == 0 || memchr(host, '@', length) != NULL)
+	if (length == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg(length == 0 ? "input is not a URL: it has no host" : "input must not have a user name or password in it"),
+				 errmsg("input is not a URL: it has no host"),
+				 errhint("Write it as in https://example.com/photo.jpg.")));
+	if (memchr(host, '@', length) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("input must not have a user name or password in it"),
 				 errhint("Headers with secrets belong to a server: CREATE SERVER originals TYPE 'http' FOREIGN DATA WRAPPER imgapi OPTIONS (url 'https://images.example.com'); CREATE USER MAPPING FOR CURRENT_USER SERVER originals OPTIONS (secret_headers 'Authorization: ...');")));
 }
 

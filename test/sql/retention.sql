@@ -17,7 +17,7 @@ CREATE FUNCTION pg_temp.submit(name text) RETURNS void LANGUAGE sql AS
 -- Ends all jobs as some worker does.
 CREATE FUNCTION pg_temp.finish() RETURNS bigint LANGUAGE sql AS $$
 	SELECT count(*) FROM img_claim('worker', 100, '1 hour') c, LATERAL img_finish('worker', ARRAY[(c.id, c.attempt, NULL, NULL,
-		img_info(pg_temp.picture('png')), 0, 'a.gif', img_info(pg_temp.picture('gif')), 'database', '', pg_temp.picture('gif'))::img_outcome]) f
+		img_info(pg_temp.picture('png')), 0, 'a.gif', img_info(pg_temp.picture('gif')), 'database', '', pg_temp.picture('gif'), NULL, NULL, NULL)::img_outcome]) f
 $$;
 CREATE FUNCTION pg_temp.kept(name text, OUT input interval, OUT output interval, OUT job interval) LANGUAGE sql AS $$
 	SELECT (SELECT expires_at - stored_at FROM img_object WHERE job_id = e.id AND role = 'input'),

@@ -376,7 +376,7 @@ SELECT fires('photo', '''data'', ''{}'', ''thumb'', ''{}'', ''more''');
 SELECT fires('photo', '''nothing'', ''{}''');
 SELECT fires('photo', '''data'', ''{}'', ''nothing''');
 SELECT fires('photo', '''ctid'', ''{}''');
-SELECT fires('photo', '''name'', ''{}''');
+SELECT fires('photo', '''n'', ''{}''');
 SELECT fires('photo', '''data'', ''{}'', ''n''');
 SELECT fires('photo', '''data'', ''thumbnail'', ''thumb''');
 SELECT fires('photo', '''data'', ''{"resizing": '', ''thumb''');

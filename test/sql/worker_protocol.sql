@@ -17,7 +17,7 @@ CREATE FUNCTION pg_temp.claim(worker text, jobs int, lease interval DEFAULT '1 h
 $$;
 CREATE FUNCTION pg_temp.outcome(name text, attempt int, started_at timestamptz DEFAULT NULL) RETURNS img_outcome LANGUAGE sql AS $$
 	SELECT (pg_temp.job(name), attempt, started_at, NULL, img_info(pg_temp.picture('png')), 0, name || '.gif', img_info(pg_temp.picture('gif')),
-		'database', 'path/' || name, pg_temp.picture('gif'))::img_outcome
+		'database', 'path/' || name, pg_temp.picture('gif'), NULL, NULL, NULL)::img_outcome
 $$;
 CREATE FUNCTION pg_temp.state(name text, OUT status text, OUT attempts int, OUT worker text, OUT error text, OUT errors bigint)
 LANGUAGE sql AS $$
