@@ -102,6 +102,19 @@ END $$;
 COMMENT ON FUNCTION @extschema@.img_delete_claim(text, int, interval) IS
 	'Worker protocol: takes up to that many files to remove. Fewer does not mean that no more are due: img_delete_next_due() says.';
 
+CREATE FUNCTION @extschema@.img_delete_rescue(worker text) RETURNS void
+LANGUAGE sql VOLATILE
+AS $$
+	-- Workers named home/… are dispatchers of this database: there is only ever one.
+	UPDATE @extschema@.img_delete d
+	SET lease_owner = NULL, run_after = pg_catalog.clock_timestamp()
+	WHERE d.id IN (SELECT l.id FROM @extschema@.img_delete l
+		WHERE l.lease_owner <> worker AND l.lease_owner LIKE 'home/%' AND worker LIKE 'home/%'
+		FOR UPDATE SKIP LOCKED);
+$$;
+COMMENT ON FUNCTION @extschema@.img_delete_rescue(text) IS
+	'Worker protocol: files that dead workers had are due at once. Until then, nothing could be written in their place.';
+
 CREATE FUNCTION @extschema@.img_delete_next_due() RETURNS timestamptz
 LANGUAGE sql STABLE
 AS $$

@@ -316,6 +316,7 @@ tend_cancelled(void)
 
 	if (cancels == seen)
 		return IDLE_MS;
+	img_network_end_cancelled();
 	again = img_stations_end_cancelled();
 	if (again > 0)
 		return again;

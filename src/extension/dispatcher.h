@@ -190,6 +190,7 @@ extern void img_network_take(ImgJob *job);	/* to get its source, or store its re
 extern void img_network_work(void);	/* one transaction, if there is need */
 extern void img_network_undo(void);	/* it was aborted */
 extern bool img_network_pending(void);
+extern void img_network_end_cancelled(void);
 extern void img_job_forget(ImgJob *job);	/* frees it */
 
 /* dispatcher_transfer.c */

@@ -25,7 +25,12 @@
 #define LEASE			"10 minutes"
 /* The longest time without a look. */
 #define LOOK_MS			60000
+/* Before saying again what became of a file whose row was locked. */
+#define AGAIN_MS		1000
 
+static ImgStatement rescue = {
+	"SELECT $S.img_delete_rescue($1)", 1, {TEXTOID}
+};
 static ImgStatement claim = {
 	"SELECT * FROM $S.img_delete_claim($1, $2, '" LEASE "')", 2, {TEXTOID, INT4OID}
 };
@@ -57,6 +62,7 @@ typedef struct Removal
 static dlist_head settled = DLIST_STATIC_INIT(settled);
 static int	in_hand = 0;
 static TimestampTz look_at = 0;
+static TimestampTz say_at = 0;
 
 void
 img_delete_soon(void)
@@ -67,13 +73,18 @@ img_delete_soon(void)
 bool
 img_delete_is_due(void)
 {
-	return !dlist_is_empty(&settled) || (in_hand < MOST_FILES && look_at <= GetCurrentTimestamp());
+	TimestampTz now = GetCurrentTimestamp();
+
+	return (!dlist_is_empty(&settled) && say_at <= now) || (in_hand < MOST_FILES && look_at <= now);
 }
 
 long
 img_delete_in(void)
 {
-	return in_hand >= MOST_FILES ? LOOK_MS : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), look_at);
+	TimestampTz now = GetCurrentTimestamp();
+	long		wait = in_hand >= MOST_FILES ? LOOK_MS : TimestampDifferenceMilliseconds(now, look_at);
+
+	return dlist_is_empty(&settled) ? wait : Min(wait, TimestampDifferenceMilliseconds(now, say_at));
 }
 
 static void
@@ -195,17 +206,37 @@ make_file(HeapTuple row, TupleDesc desc)
 }
 
 static void
+say_step(void *arg)
+{
+	Removal    *file = arg;
+	Datum		values[] = {
+		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&file->id),
+		file->error ? CStringGetTextDatum(file->error) : (Datum) 0, Float8GetDatum(file->retry_after)
+	};
+
+	img_execute(file->error ? &failed : &done, values, NULL);
+}
+
+/* One whose row somebody has locked is said later. */
+static void
 say_settled(void)
 {
-	while (!dlist_is_empty(&settled))
-	{
-		Removal	   *file = dlist_container(Removal, node, dlist_pop_head_node(&settled));
-		Datum		values[] = {
-			CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&file->id),
-			file->error ? CStringGetTextDatum(file->error) : (Datum) 0, Float8GetDatum(file->retry_after)
-		};
+	dlist_mutable_iter iter;
 
-		img_execute(file->error ? &failed : &done, values, NULL);
+	if (say_at > GetCurrentTimestamp())
+		return;
+	dlist_foreach_modify(iter, &settled)
+	{
+		Removal    *file = dlist_container(Removal, node, iter.cur);
+
+		dlist_delete(iter.cur);
+		if (img_try(say_step, file) != NULL)
+		{
+			/* one a second: each takes lock_timeout, while jobs wait */
+			dlist_push_tail(&settled, &file->node);
+			say_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), AGAIN_MS);
+			break;
+		}
 		MemoryContextDelete(file->context);
 		in_hand--;
 	}
@@ -223,6 +254,19 @@ find_next(void)
 	/* one that somebody else has locked must not keep us busy */
 	look_at = isnull ? latest : Max(Min(latest, DatumGetTimestampTz(due)),
 									TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 100));
+}
+
+/* What a worker that died had is due at once. */
+static void
+rescue_files(void)
+{
+	static bool rescued = false;
+	Datum		values[] = {CStringGetTextDatum(img_dispatcher.name)};
+
+	if (rescued)
+		return;
+	img_execute(&rescue, values, NULL);
+	rescued = true;
 }
 
 static void
@@ -255,6 +299,7 @@ img_delete_work(void)
 	say_settled();
 	if (in_hand >= MOST_FILES || look_at > GetCurrentTimestamp())
 		return;
+	rescue_files();
 	claim_files();
 	find_next();
 }

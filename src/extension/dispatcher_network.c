@@ -90,6 +90,47 @@ fail(ImgJob *job, const ImgRemoteFailure *failure)
 	img_job_fail(job, failure->sqlstate, failure->stage, failure->transient, failure->message, failure->hint);
 }
 
+/* Jobs of which it is found out at a time whether they have been cancelled. */
+#define ASKED_ABOUT		64
+
+static void
+end_cancelled(ImgJob **jobs, int count)
+{
+	bool		gone[ASKED_ABOUT];
+
+	img_find_gone(jobs, count, gone);
+	for (int i = 0; i < count; i++)
+	{
+		if (!gone[i])
+			continue;
+		img_transfers_give_up(jobs[i]);
+		jobs[i]->transfers = 0;
+		leave_network(jobs[i]);
+		img_job_end(jobs[i], IMG_END_CANCELLED);
+	}
+}
+
+void
+img_network_end_cancelled(void)
+{
+	ImgJob	   *jobs[ASKED_ABOUT];
+	int			count = 0;
+	dlist_mutable_iter iter;
+
+	/* the jobs that end are none that the iterator stands on */
+	dlist_foreach_modify(iter, &img_dispatcher.network)
+	{
+		if (count == ASKED_ABOUT)
+		{
+			end_cancelled(jobs, count);
+			count = 0;
+		}
+		jobs[count++] = dlist_container(ImgJob, node, iter.cur);
+	}
+	if (count > 0)
+		end_cancelled(jobs, count);
+}
+
 /* ------------------------------------------------------------- reading --- */
 
 static void

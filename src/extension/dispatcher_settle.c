@@ -172,26 +172,34 @@ hold_batch(void)
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/* Which of these jobs are no longer ours; one transaction. */
+/* Which of these jobs are no longer ours; one transaction.  They have not ended:
+ * an error must not find them in the batch. */
 void
 img_find_gone(ImgJob **jobs, int count, bool *gone)
 {
 	memset(&batch, 0, sizeof(batch));
 	memcpy(batch.job, jobs, count * sizeof(ImgJob *));
 	batch.count = count;
-	StartTransactionCommand();
-	img_dispatcher.gone = img_home_of_extension() == NULL;
-	if (!img_dispatcher.gone)
+	PG_TRY();
 	{
-		SPI_connect();
-		PushActiveSnapshot(GetTransactionSnapshot());
-		hold_batch();
-		PopActiveSnapshot();
-		SPI_finish();
+		StartTransactionCommand();
+		img_dispatcher.gone = img_home_of_extension() == NULL;
+		if (!img_dispatcher.gone)
+		{
+			SPI_connect();
+			PushActiveSnapshot(GetTransactionSnapshot());
+			hold_batch();
+			PopActiveSnapshot();
+			SPI_finish();
+		}
+		CommitTransactionCommand();
 	}
-	CommitTransactionCommand();
+	PG_FINALLY();
+	{
+		batch.count = 0;
+	}
+	PG_END_TRY();
 	memcpy(gone, batch.settled, count * sizeof(bool));
-	batch.count = 0;
 }
 
 /* img_object.path of an output: the job's id, and which of several. */

@@ -356,30 +356,38 @@ img_transfers_settle(void)
 	}
 }
 
+/* It outlives its job. */
+static void
+give_up(ImgTransfer *transfer)
+{
+	transfer->job = NULL;
+	MemoryContextSetParent(transfer->context, TopMemoryContext);
+}
+
+static void
+give_up_all_in(dlist_head *list, ImgJob *job)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, list)
+	{
+		ImgTransfer *transfer = dlist_container(ImgTransfer, node, iter.cur);
+
+		if (transfer->job == job)
+			give_up(transfer);
+	}
+}
+
 /* What is under way for a job is given up; its answers find nobody. */
 void
 img_transfers_give_up(ImgJob *job)
 {
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &waiting)
-	{
-		ImgTransfer *transfer = dlist_container(ImgTransfer, node, iter.cur);
-
-		if (transfer->job == job)
-			transfer->job = NULL;
-	}
-	dlist_foreach(iter, &failed)
-	{
-		ImgTransfer *transfer = dlist_container(ImgTransfer, node, iter.cur);
-
-		if (transfer->job == job)
-			transfer->job = NULL;
-	}
+	give_up_all_in(&waiting, job);
+	give_up_all_in(&failed, job);
 	for (int i = 0; i < TRANSFERS; i++)
 		if (running[i] != NULL && running[i]->job == job)
 		{
-			running[i]->job = NULL;
+			give_up(running[i]);
 			(void) img_fetch_cancel(fetcher.socket, running[i]->id, MSG_DONTWAIT);
 		}
 }
