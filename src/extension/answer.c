@@ -8,10 +8,12 @@
 #include "postgres.h"
 
 #include <math.h>
+#include <unistd.h>
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "extension/answer.h"
+#include "extension/executor_process.h"
 #include "extension/home.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -61,14 +63,28 @@ read_pieces(const ImgReply *reply, const char *text, int memfd, ImgAnswer *answe
 			!read_bytes(reply, text, memfd, at, piece[i].length, &output->data))
 			return false;
 		output->bytes = piece[i].length;
+		output->memfd = -1;
 		at += piece[i].length;
 	}
 	answer->outputs = reply->outputs;
 	return at == reply->output_length;
 }
 
-bool
-img_read_answer(const char *packet, size_t length, uint64 id, int memfd, ImgAnswer *answer)
+/* The output from one memfd to another, by the kernel. */
+static bool
+keep_in_memfd(const ImgReply *reply, int memfd, ImgOutput *output)
+{
+	output->data = NULL;
+	output->memfd = img_new_memfd();
+	if (img_memfd_copy(output->memfd, 0, memfd, reply->output_length) == 0)
+		return true;
+	close(output->memfd);
+	output->memfd = -1;
+	return false;
+}
+
+static bool
+read_answer(const char *packet, size_t length, uint64 id, int memfd, bool in_memory, ImgAnswer *answer)
 {
 	ImgReply   *reply = &answer->reply;
 	const char *text = packet + sizeof(ImgReply);
@@ -94,8 +110,23 @@ img_read_answer(const char *packet, size_t length, uint64 id, int memfd, ImgAnsw
 	answer->output = palloc(sizeof(ImgOutput));
 	answer->output->facts = reply->output;
 	answer->output->bytes = reply->output_length;
+	answer->output->memfd = -1;
 	answer->outputs = 1;
+	if (!in_memory && reply->place == IMG_MEMFD)
+		return keep_in_memfd(reply, memfd, answer->output);
 	return read_bytes(reply, text, memfd, 0, reply->output_length, &answer->output->data);
+}
+
+bool
+img_read_answer(const char *packet, size_t length, uint64 id, int memfd, ImgAnswer *answer)
+{
+	return read_answer(packet, length, id, memfd, true, answer);
+}
+
+bool
+img_take_answer(const char *packet, size_t length, uint64 id, int memfd, ImgAnswer *answer)
+{
+	return read_answer(packet, length, id, memfd, false, answer);
 }
 
 int

@@ -10,7 +10,9 @@
 
 typedef struct ImgOutput
 {
-	bytea	   *data;			/* palloc'd; NULL once it is stored elsewhere */
+	bytea	   *data;			/* palloc'd; NULL: see memfd, or it has been given
+								 * away */
+	int			memfd;			/* the caller's to close; -1: none */
 	uint64		bytes;
 	ImgFacts	facts;
 } ImgOutput;
@@ -29,6 +31,10 @@ typedef struct ImgAnswer
  * be trusted with anything more.  Allocates in the current memory context.
  */
 extern bool img_read_answer(const char *packet, size_t length, uint64 id, int memfd, ImgAnswer *answer);
+
+/* The same, but a single output that lies in the memfd stays out of our memory:
+ * it is copied to a memfd of its own. */
+extern bool img_take_answer(const char *packet, size_t length, uint64 id, int memfd, ImgAnswer *answer);
 
 /* Largest output that is taken from an executor. */
 #define IMG_MAX_OUTPUT	((uint64) 900 * 1024 * 1024)

@@ -192,6 +192,7 @@ extern void img_network_undo(void);	/* it was aborted */
 extern bool img_network_pending(void);
 extern void img_network_end_cancelled(void);
 extern void img_job_forget(ImgJob *job);	/* frees it */
+extern void img_body_close(ImgBody *body);
 
 /* dispatcher_transfer.c */
 extern void img_transfers_receive(void);	/* takes in every answer there is */

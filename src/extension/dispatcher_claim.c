@@ -40,6 +40,8 @@ static ImgStatement input_of = {
 
 /* Results that wait to be settled, above which nothing is claimed. */
 #define MOST_ENDED	128
+/* Stored pictures above this are read piece by piece. */
+#define LARGE_PICTURE	(1024 * 1024)
 /* Jobs on the network. */
 #define MOST_NETWORK	256
 /* Bytes of results taken over, above which no more are until those are settled. */
@@ -381,6 +383,41 @@ fetch_source(ImgJob *job, Fetched *fetched)
 		fetched->picture = PointerGetDatum(fetch_named(job, job->input));
 }
 
+/* Whether parts of a stored picture can be read without the rest: it lies by
+ * itself, and is not compressed. */
+static bool
+can_be_sliced(Datum picture)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(picture);
+	struct varatt_external pointer;
+
+	if (!VARATT_IS_EXTERNAL_ONDISK(stored))
+		return false;
+	VARATT_EXTERNAL_GET_POINTER(pointer, stored);
+	return !VARATT_EXTERNAL_IS_COMPRESSED(pointer);
+}
+
+/* A large picture goes into a memfd piece by piece, so that our memory does not
+ * grow with it. */
+static void
+spool(ImgJob *job, Datum picture)
+{
+	int			memfd = img_new_memfd();
+	size_t		done = 0;
+
+	job->source = (ImgBody) {NULL, memfd, job->input_bytes};
+	while (done < job->input_bytes)
+	{
+		struct varlena *part = detoast_attr_slice((struct varlena *) DatumGetPointer(picture), done, LARGE_PICTURE);
+
+		if (img_write_all(memfd, VARDATA_ANY(part), VARSIZE_ANY_EXHDR(part), done) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not write to a memory file: %m")));
+		done += VARSIZE_ANY_EXHDR(part);
+		pfree(part);
+	}
+}
+
 static void
 fetch_step(ImgJob *job, void *arg)
 {
@@ -405,7 +442,11 @@ fetch_step(ImgJob *job, void *arg)
 		return;
 	if (job->request.destination == NULL && job->other.length == 0)
 		img_reuse(job, &fetched->picture, fetched->sha256, fetched->other);
-	if (!job->reused)
+	if (job->reused)
+		return;
+	if (job->input_bytes > LARGE_PICTURE && can_be_sliced(fetched->picture))
+		spool(job, fetched->picture);
+	else
 		fetched->picture = PointerGetDatum(PG_DETOAST_DATUM_PACKED(fetched->picture));
 }
 
@@ -512,6 +553,9 @@ feed(void)
 		if (!fetch(job, &input))
 			continue;
 		img_station_put(station, job, &input);
+		/* what the database has can be read again, should the executor die */
+		if (job->input == NULL)
+			img_body_close(&job->source);
 		fed = true;
 		/* The copy is in SPI's memory until the transaction ends. */
 		if (img_input_length(&input) > 256 * 1024)

@@ -216,7 +216,8 @@ receive(ImgStation *station, bool *more)
 		return false;
 	job = station->queue[0];
 	before = MemoryContextSwitchTo(job->context);
-	proper = img_read_answer(packet, got, job->wire_id, station->executor.memfd[job->slot], &job->answer);
+	proper = (job->request.destination ? img_take_answer : img_read_answer)
+		(packet, got, job->wire_id, station->executor.memfd[job->slot], &job->answer);
 	if (proper)
 		take_answer_of(station, job);
 	MemoryContextSwitchTo(before);

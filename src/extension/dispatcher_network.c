@@ -61,8 +61,8 @@ leave_network(ImgJob *job)
 	img_dispatcher.nnetwork--;
 }
 
-static void
-close_body(ImgBody *body)
+void
+img_body_close(ImgBody *body)
 {
 	if (body->length > 0 && body->memfd >= 0)
 		close(body->memfd);
@@ -74,8 +74,11 @@ img_job_forget(ImgJob *job)
 {
 	if (job->transfers > 0)
 		img_transfers_give_up(job);
-	close_body(&job->source);
-	close_body(&job->other);
+	img_body_close(&job->source);
+	img_body_close(&job->other);
+	for (int i = 0; i < job->answer.outputs; i++)
+		if (job->answer.output[i].memfd >= 0)
+			close(job->answer.output[i].memfd);
 	MemoryContextDelete(job->context);
 }
 
@@ -240,24 +243,42 @@ name_for(ImgJob *job, int ordinal)
 	return img_output_name(name, job->operation_id, ordinal, job->answer.outputs, &job->answer.output[ordinal].facts);
 }
 
-/* Bytes that are going to be sent; large ones in a memfd, which goes along. */
+/* Bytes that are going to be sent; large ones are in a memfd, which goes along. */
 static void
-give_body(ImgTransfer *transfer, const bytea *data)
+give_body(ImgTransfer *transfer, ImgOutput *output)
 {
-	transfer->body.length = VARSIZE(data) - VARHDRSZ;
-	if (transfer->body.length <= IMG_FETCH_INLINE)
+	transfer->body.length = output->bytes;
+	if (output->memfd < 0)
 	{
-		void	   *copy = MemoryContextAlloc(transfer->context, transfer->body.length);
+		void	   *copy = MemoryContextAlloc(transfer->context, output->bytes);
 
-		memcpy(copy, VARDATA(data), transfer->body.length);
+		memcpy(copy, VARDATA(output->data), output->bytes);
 		transfer->body.data = copy;
 		return;
 	}
-	transfer->memfd = img_new_memfd();
-	transfer->body.memfd = transfer->memfd;
-	if (img_write_all(transfer->memfd, VARDATA(data), transfer->body.length, 0) != 0)
+	transfer->memfd = transfer->body.memfd = output->memfd;
+	output->memfd = -1;
+}
+
+/* What does not fit into a message has to be in a memfd. */
+static void
+move_to_memfd(ImgOutput *output)
+{
+	if (output->memfd >= 0 || output->bytes <= IMG_FETCH_INLINE)
+		return;
+	output->memfd = img_new_memfd();
+	if (img_write_all(output->memfd, VARDATA(output->data), output->bytes, 0) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not write to a memory file: %m")));
+}
+
+static void
+hash_output(const ImgOutput *output, uint8 *digest)
+{
+	if (output->memfd >= 0)
+		img_hash_memfd(PG_SHA256, output->memfd, 0, output->bytes, digest, PG_SHA256_DIGEST_LENGTH);
+	else
+		img_hash(PG_SHA256, VARDATA(output->data), output->bytes, digest, PG_SHA256_DIGEST_LENGTH);
 }
 
 static void
@@ -291,11 +312,12 @@ store_output(ImgJob *job, int i)
 	img_remote_place(job->request.destination, name_for(job, i), &place);
 	promise_removal(job, &place);
 	before = MemoryContextSwitchTo(transfer->context);
-	img_hash(PG_SHA256, VARDATA(output->data), output->bytes, job->stored[i].sha256, sizeof(job->stored[i].sha256));
+	move_to_memfd(output);
+	hash_output(output, job->stored[i].sha256);
 	img_hex(job->stored[i].sha256, sizeof(job->stored[i].sha256), sha256);
 	img_remote_put(&place, job->owner, mime, sha256, &transfer->request, &server);
 	img_transfer_prepare(transfer, server, job->owner, SMALL_ANSWER);
-	give_body(transfer, output->data);
+	give_body(transfer, output);
 	transfer->done = store_done;
 	transfer->failed = store_failed;
 	job->storage = MemoryContextStrdup(job->context, place.server);
@@ -319,7 +341,8 @@ drop_outputs(ImgJob *job)
 {
 	for (int i = 0; i < job->answer.outputs; i++)
 	{
-		pfree(job->answer.output[i].data);
+		if (job->answer.output[i].data != NULL)
+			pfree(job->answer.output[i].data);
 		job->answer.output[i].data = NULL;
 	}
 }

@@ -145,6 +145,7 @@ take_output(ImgJob *job, int ordinal, HeapTuple row, TupleDesc desc)
 		return false;
 	output->data = DatumGetByteaPCopy(data);
 	output->bytes = VARSIZE(output->data) - VARHDRSZ;
+	output->memfd = -1;
 	job->reused_bytes += VARSIZE(output->data);
 	return true;
 }

@@ -21,6 +21,7 @@
 #include "commands/trigger.h"
 #include "extension/dispatcher.h"
 #include "extension/server.h"
+#include "storage/encode.h"
 #include "extension/home.h"
 #include "extension/imgapi.h"
 #include "extension/operation.h"
@@ -65,6 +66,14 @@ static ImgStatement release = {
 };
 static ImgStatement abandon = {
 	"SELECT $S.img_abandon($1, $2, $3, $4, $5)", 5, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID}
+};
+
+/* A large result goes into its row by itself: in an array of outcomes it would
+ * be in memory several times. */
+#define LARGE_RESULT	(1024 * 1024)
+static ImgStatement store_large = {
+	"UPDATE $S.img_object SET data = $3 WHERE job_id = $1 AND role = 'output' AND ordinal = $2",
+	3, {UUIDOID, INT4OID, BYTEAOID}
 };
 
 /* What is settled in this transaction. */
@@ -312,13 +321,40 @@ write_target(int i)
 	img_job_end(job, IMG_END_CANCELLED);
 }
 
-static Datum
-sha256_datum(const ImgStored *stored)
+static bool
+is_large(int i, int ordinal)
 {
-	bytea	   *value = palloc(VARHDRSZ + sizeof(stored->sha256));
+	return batch.job[i]->storage == NULL && !batch.in_row[i] &&
+		batch.job[i]->answer.output[ordinal].bytes > LARGE_RESULT;
+}
 
-	SET_VARSIZE(value, VARHDRSZ + sizeof(stored->sha256));
-	memcpy(VARDATA(value), stored->sha256, sizeof(stored->sha256));
+/* What outcomes have left out. */
+static void
+store_large_results(int i)
+{
+	ImgJob	   *job = batch.job[i];
+
+	for (int ordinal = 0; ordinal < job->answer.outputs; ordinal++)
+	{
+		Datum		values[] = {UUIDPGetDatum(&job->id), Int32GetDatum(ordinal), PointerGetDatum(job->answer.output[ordinal].data)};
+
+		if (is_large(i, ordinal))
+			img_execute(&store_large, values, NULL);
+	}
+}
+
+/* The hash of a result that does not go along with its outcome. */
+static Datum
+sha256_datum(const ImgJob *job, int ordinal)
+{
+	bytea	   *value = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	const ImgOutput *output = &job->answer.output[ordinal];
+
+	SET_VARSIZE(value, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	if (job->storage != NULL)
+		memcpy(VARDATA(value), job->stored[ordinal].sha256, PG_SHA256_DIGEST_LENGTH);
+	else
+		img_hash(PG_SHA256, VARDATA(output->data), output->bytes, (uint8 *) VARDATA(value), PG_SHA256_DIGEST_LENGTH);
 	return PointerGetDatum(value);
 }
 
@@ -347,15 +383,15 @@ outcome_of(int i, int ordinal, TupleDesc desc)
 	values[8] = CStringGetTextDatum(batch.in_row[i] ? "row" : job->storage ? job->storage : IMG_DATABASE_STORAGE);
 	values[9] = CStringGetTextDatum(batch.in_row[i] ? psprintf("%s/%s", job->row.key, job->row.target_column) :
 									job->storage ? job->stored[ordinal].path : output_path(job, ordinal));
-	/* also where it is in the row: its hash tells later whether it still is */
-	nulls[10] = job->storage != NULL;
+	nulls[10] = job->storage != NULL || batch.in_row[i] || is_large(i, ordinal);
 	values[10] = PointerGetDatum(output->data);
 	nulls[11] = !job->may_be_reused;
 	values[11] = UUIDPGetDatum(&job->made_of);
 	nulls[12] = !job->reused;
 	values[12] = UUIDPGetDatum(&job->reused_from);
-	nulls[13] = job->storage == NULL;
-	values[13] = job->storage ? sha256_datum(&job->stored[ordinal]) : (Datum) 0;
+	/* of what is in the row, too: it tells later whether it still is */
+	nulls[13] = !nulls[10];
+	values[13] = nulls[13] ? (Datum) 0 : sha256_datum(job, ordinal);
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
@@ -399,6 +435,10 @@ finish_done(void)
 		if (batch.settled[i] && imgapi_notify)
 			Async_Notify("img_job", DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&batch.job[i]->id))));
 	}
+	SPI_freetuptable(SPI_tuptable);
+	for (int i = 0; i < batch.count; i++)
+		if (batch.held[i] && batch.settled[i] && batch.job[i]->end == IMG_END_DONE)
+			store_large_results(i);
 }
 
 static void

@@ -149,9 +149,8 @@ img_executor_send(ImgExecutor *executor, int slot, ImgRequestType type, uint64 i
 	return img_send(executor->socket, parts, IMG_REQUEST_PARTS, NULL, 0, MSG_DONTWAIT) == 0;
 }
 
-/* Bytes from one memfd to another, by the kernel. */
-static int
-copy_memfd(int to, off_t at, int from, size_t length)
+int
+img_memfd_copy(int to, off_t at, int from, size_t length)
 {
 	off_t		done = 0;
 
@@ -173,7 +172,7 @@ static int
 put_bytes(int memfd, off_t at, const ImgBytes *bytes)
 {
 	if (bytes->data == NULL && bytes->length > 0)
-		return copy_memfd(memfd, at, bytes->memfd, bytes->length);
+		return img_memfd_copy(memfd, at, bytes->memfd, bytes->length);
 	return img_write_all(memfd, bytes->data, bytes->length, at);
 }
 

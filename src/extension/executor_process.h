@@ -74,6 +74,10 @@ extern void img_request_parts(ImgRequest *request, ImgPart *parts, ImgRequestTyp
 /* Writes an input to a memfd; error 58000. */
 extern void img_memfd_put(int memfd, const ImgInput *input);
 
+/* Copies so many bytes from the beginning of another memfd, by the kernel; -1
+ * with errno. */
+extern int	img_memfd_copy(int to, off_t at, int from, size_t length);
+
 /* Gives memory of a slot back that a large picture has taken. */
 extern void img_trim_memfd(int memfd, size_t used);
 

@@ -7,6 +7,8 @@
  */
 #include "storage/encode.h"
 
+#include "protocol/wire.h"
+
 #include "common/base64.h"
 #include "common/hmac.h"
 
@@ -56,15 +58,21 @@ img_hex(const uint8 *bytes, size_t length, char *out)
 	*out = '\0';
 }
 
-void
-img_hash(pg_cryptohash_type type, const void *data, size_t length, uint8 *digest, size_t digest_length)
+static pg_cryptohash_ctx *
+begin_hash(pg_cryptohash_type type)
 {
 	pg_cryptohash_ctx *context = pg_cryptohash_create(type);
 
 	if (context == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	if (pg_cryptohash_init(context) < 0 || pg_cryptohash_update(context, data, length) < 0 ||
-		pg_cryptohash_final(context, digest, digest_length) < 0)
+	return context;
+}
+
+/* Frees the context; error 58000 if it was no good. */
+static void
+end_hash(pg_cryptohash_ctx *context, bool good, uint8 *digest, size_t digest_length)
+{
+	if (!good || pg_cryptohash_final(context, digest, digest_length) < 0)
 	{
 		const char *reason = pg_cryptohash_error(context);
 
@@ -74,6 +82,33 @@ img_hash(pg_cryptohash_type type, const void *data, size_t length, uint8 *digest
 				 errmsg("could not compute a hash: %s", reason)));
 	}
 	pg_cryptohash_free(context);
+}
+
+void
+img_hash(pg_cryptohash_type type, const void *data, size_t length, uint8 *digest, size_t digest_length)
+{
+	pg_cryptohash_ctx *context = begin_hash(type);
+
+	end_hash(context, pg_cryptohash_init(context) >= 0 && pg_cryptohash_update(context, data, length) >= 0,
+			 digest, digest_length);
+}
+
+void
+img_hash_memfd(pg_cryptohash_type type, int memfd, uint64 offset, uint64 length, uint8 *digest, size_t digest_length)
+{
+	pg_cryptohash_ctx *context = begin_hash(type);
+	uint8		buffer[32 * 1024];
+	bool		good = pg_cryptohash_init(context) >= 0;
+
+	while (good && length > 0)
+	{
+		size_t		part = Min(length, sizeof(buffer));
+
+		good = img_read_all(memfd, buffer, part, offset) == 0 && pg_cryptohash_update(context, buffer, part) >= 0;
+		offset += part;
+		length -= part;
+	}
+	end_hash(context, good, digest, digest_length);
 }
 
 void

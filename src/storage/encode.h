@@ -20,6 +20,8 @@ extern void img_percent_encode(StringInfo out, const char *text, bool keep_slash
 extern void img_hex(const uint8 *bytes, size_t length, char *out);
 
 extern void img_hash(pg_cryptohash_type type, const void *data, size_t length, uint8 *digest, size_t digest_length);
+/* Of a stretch of a memfd, which is never in memory as a whole. */
+extern void img_hash_memfd(pg_cryptohash_type type, int memfd, uint64 offset, uint64 length, uint8 *digest, size_t digest_length);
 extern void img_sha256_hex(const void *data, size_t length, char *out);
 extern void img_hmac_sha256(const void *key, size_t key_length, const void *data, size_t length, uint8 *digest);
 
