@@ -11,6 +11,7 @@
  *	dispatcher_executors.c	sending, receiving, deadlines, deaths
  *	dispatcher_settle.c		from the executors to the tables (one transaction)
  *	dispatcher_network.c	pictures that come and results that go over the network
+ *	dispatcher_upload.c		large results, in parts
  *	dispatcher_transfer.c	the fetcher: requests that wait, run, and have failed
  *	dispatcher_delete.c		files on servers that have to go
  *	source_row.c			the row of a user's table, read and written
@@ -64,6 +65,9 @@ typedef struct ImgBody
 	size_t		length;			/* 0: has not come */
 } ImgBody;
 
+/* A result that is written in parts; dispatcher_upload.c */
+typedef struct ImgUpload ImgUpload;
+
 /* A result that is written to a server. */
 typedef struct ImgStored
 {
@@ -92,6 +96,7 @@ typedef struct ImgJob
 	int			losses;			/* of them to fetchers that died */
 	char	   *storage;		/* server of the results; NULL: the database */
 	ImgStored  *stored;			/* beside answer.output */
+	ImgUpload  *upload;			/* of the only output; NULL: none */
 	ImgRowSource row;			/* row.table InvalidOid: the input is an object */
 	ImgRowImage image;			/* the source as it was read */
 	size_t		input_bytes;	/* of the source */

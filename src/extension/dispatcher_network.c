@@ -76,6 +76,7 @@ img_job_forget(ImgJob *job)
 		img_transfers_give_up(job);
 	img_body_close(&job->source);
 	img_body_close(&job->other);
+	img_upload_close(job);
 	for (int i = 0; i < job->answer.outputs; i++)
 		if (job->answer.output[i].memfd >= 0)
 			close(job->answer.output[i].memfd);
@@ -210,12 +211,13 @@ ask_step(ImgJob *job, void *unused)
 
 /* ------------------------------------------------------------- writing --- */
 
-static void
-store_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
+void
+img_store_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
 {
 	ImgRemoteFailure copy = *failure;
 
 	copy.stage = "store";
+	img_upload_abort(transfer->job);
 	fail(transfer->job, &copy);
 	img_transfer_free(transfer);
 }
@@ -299,37 +301,58 @@ promise_removal(ImgJob *job, const ImgStorageUri *place)
 }
 
 static void
-store_output(ImgJob *job, int i)
+store_at_once(ImgJob *job, int i, const ImgStorageUri *place, const char *mime)
 {
 	ImgOutput  *output = &job->answer.output[i];
 	ImgTransfer *transfer = img_transfer_make(job->context, job);
-	const char *mime = output->facts.format < img_format_count ? img_formats[output->facts.format]->mime : NULL;
+	MemoryContext before = MemoryContextSwitchTo(transfer->context);
 	char		sha256[IMG_SHA256_HEX + 1];
 	const ImgServer *server;
-	ImgStorageUri place;
-	MemoryContext before;
 
-	img_remote_place(job->request.destination, name_for(job, i), &place);
-	promise_removal(job, &place);
-	before = MemoryContextSwitchTo(transfer->context);
-	move_to_memfd(output);
-	hash_output(output, job->stored[i].sha256);
 	img_hex(job->stored[i].sha256, sizeof(job->stored[i].sha256), sha256);
-	img_remote_put(&place, job->owner, mime, sha256, &transfer->request, &server);
+	img_remote_put(place, job->owner, mime, sha256, &transfer->request, &server);
 	img_transfer_prepare(transfer, server, job->owner, SMALL_ANSWER);
 	give_body(transfer, output);
 	transfer->done = store_done;
-	transfer->failed = store_failed;
-	job->storage = MemoryContextStrdup(job->context, place.server);
-	job->stored[i].path = MemoryContextStrdup(job->context, place.path);
+	transfer->failed = img_store_failed;
 	MemoryContextSwitchTo(before);
 	img_transfer_start(transfer);
 	job->transfers++;
 }
 
 static void
-store_step(ImgJob *job, void *unused)
+store_output(ImgJob *job, int i)
 {
+	ImgOutput  *output = &job->answer.output[i];
+	const char *mime = output->facts.format < img_format_count ? img_formats[output->facts.format]->mime : NULL;
+	const ImgServer *server;
+	ImgStorageUri place;
+	uint64		part_bytes;
+
+	img_remote_place(job->request.destination, name_for(job, i), &place);
+	server = img_server_get_typed(place.server, job->owner, &img_server_s3);
+	part_bytes = (uint64) img_server_number(server, "multipart_size") * 1024;
+	promise_removal(job, &place);
+	move_to_memfd(output);
+	hash_output(output, job->stored[i].sha256);
+	job->storage = MemoryContextStrdup(job->context, place.server);
+	job->stored[i].path = MemoryContextStrdup(job->context, place.path);
+	if (output->bytes > part_bytes && job->answer.outputs == 1)
+		img_upload_begin(job, server, &place, mime, output, part_bytes);
+	else
+		store_at_once(job, i, &place, mime);
+}
+
+static void
+store_step(ImgJob *job, void *arg)
+{
+	bool	   *stored = arg;
+
+	if (job->upload != NULL)
+	{
+		*stored = img_upload_step(job);
+		return;
+	}
 	job->stored = MemoryContextAllocZero(job->context, job->answer.outputs * sizeof(ImgStored));
 	for (int i = 0; i < job->answer.outputs; i++)
 		store_output(job, i);
@@ -353,14 +376,21 @@ static void
 make_requests(ImgJob *job)
 {
 	bool		storing = job->answer.outputs > 0;
+	bool		stored = false;
 
 	job->asked = true;
 	/* If it fails, img_guarded() ends the job. */
 	leave_network(job);
-	if (!img_guarded(job, storing ? "store" : "fetch", storing ? store_step : ask_step, NULL))
+	if (!img_guarded(job, storing ? "store" : "fetch", storing ? store_step : ask_step, &stored))
 	{
+		img_upload_abort(job);
 		img_transfers_give_up(job);
 		job->transfers = 0;
+		return;
+	}
+	if (stored)
+	{
+		img_job_end(job, IMG_END_DONE);
 		return;
 	}
 	dlist_push_tail(&img_dispatcher.network, &job->node);

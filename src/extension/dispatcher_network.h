@@ -59,6 +59,16 @@ extern void img_transfers_settle(void); /* of those; within a transaction */
 /* What is under way for a job is given up; its answers find nobody. */
 extern void img_transfers_give_up(ImgJob *job);
 
+/* dispatcher_network.c: the result could not be written. */
+extern void img_store_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure);
+
+/* dispatcher_upload.c: all within a transaction, but for img_upload_close(). */
+extern void img_upload_begin(ImgJob *job, const ImgServer *server, const ImgStorageUri *place, const char *mime,
+							 ImgOutput *output, uint64 part_bytes);
+extern bool img_upload_step(ImgJob *job);	/* true: it is stored */
+extern void img_upload_abort(ImgJob *job);
+extern void img_upload_close(ImgJob *job);
+
 /* dispatcher_delete.c */
 
 /* Within a transaction: says what became of files, and takes more. */
