@@ -196,7 +196,7 @@ img_upload_begin(ImgJob *job, const ImgServer *server, const ImgStorageUri *plac
 	output->memfd = -1;
 	job->upload = upload;
 	before = MemoryContextSwitchTo(transfer->context);
-	img_s3_multipart_create(img_s3(server), place->path, mime, NULL, GetCurrentTimestamp(), &transfer->request);
+	img_s3_multipart_create(img_s3(server), place->path, mime, img_server_text(server, "tags"), GetCurrentTimestamp(), &transfer->request);
 	MemoryContextSwitchTo(before);
 	start(job, transfer);
 }

@@ -187,7 +187,7 @@ img_remote_put(const ImgStorageUri *place, Oid role, const char *mime, const cha
 			   ImgHttpRequest *request, const ImgServer **server)
 {
 	*server = img_server_get_typed(place->server, role, &img_server_s3);
-	img_s3_put(img_s3(*server), place->path, mime, NULL, sha256, GetCurrentTimestamp(), request);
+	img_s3_put(img_s3(*server), place->path, mime, img_server_text(*server, "tags"), sha256, GetCurrentTimestamp(), request);
 }
 
 /* The fetcher got no answer. */

@@ -18,6 +18,7 @@ static const ImgServerOption options[] = {
 	{"prefix", IMG_OPTION_PREFIX, .help = "folder of the bucket that all keys are in"},
 	{"multipart_size", IMG_OPTION_BYTES, 5 * 1024, 1024 * 1024, "64MB",
 	.help = "larger pictures are sent in parts of this size"},
+	{"tags", IMG_OPTION_TEXT, .help = "of objects that are written, as name=value&...: for a lifecycle rule of the bucket"},
 	IMG_NETWORK_OPTIONS("64"),
 	{"access_key_id", IMG_OPTION_TEXT, .required = true, .of_mapping = true, .help = "who signs"},
 	{"secret_access_key", IMG_OPTION_TEXT, .required = true, .of_mapping = true, .help = "with what; never sent"},
