@@ -28,7 +28,9 @@ enum
 	TYPE_ASCII = 2,
 	TYPE_SHORT = 3,
 	TYPE_LONG = 4,
-	TYPE_RATIONAL = 5
+	TYPE_RATIONAL = 5,
+	TYPE_SIGNED_RATIONAL = 10,
+	TYPE_DIRECTORY = 13
 };
 
 /* A TIFF file in small. */
@@ -76,6 +78,8 @@ sub_directory(const Exif *exif, size_t directory, int tag)
 {
 	size_t		at = find(exif, directory, tag, TYPE_LONG, 1);
 
+	if (at == 0)
+		at = find(exif, directory, tag, TYPE_DIRECTORY, 1);
 	return at == 0 ? 0 : number(exif, at + 8, 4);
 }
 
@@ -114,26 +118,34 @@ img_date_valid(int year, int month, int day)
 	return day <= days[month - 1] + (month == 2 && leap ? 1 : 0);
 }
 
-/* Degrees, minutes and seconds as fractions; NaN: not there */
+/*
+ * Degrees, minutes and seconds as fractions; NaN: not there.  Phones write them
+ * signed, too, and what they leave out as 0/0.
+ */
 static double
 read_angle(const Exif *exif, size_t directory, int tag, int reference_tag, char negative, double max)
 {
+	static const double unit[] = {1, 60, 3600};
 	size_t		entry = find(exif, directory, tag, TYPE_RATIONAL, 3);
 	size_t		reference = find(exif, directory, reference_tag, TYPE_ASCII, 1);
 	size_t		at;
 	double		value = 0;
 
+	if (entry == 0)
+		entry = find(exif, directory, tag, TYPE_SIGNED_RATIONAL, 3);
 	if (entry == 0 || reference == 0)
 		return NAN;
 	at = number(exif, entry + 8, 4);
 	for (int i = 0; i < 3; i++)
 	{
-		static const double unit[] = {1, 60, 3600};
+		uint32_t	above = number(exif, at + i * 8, 4);
 		uint32_t	below = number(exif, at + i * 8 + 4, 4);
 
+		if (i > 0 && above == 0 && below == 0)
+			continue;
 		if (below == 0)
 			return NAN;
-		value += number(exif, at + i * 8, 4) / (double) below / unit[i];
+		value += above / (double) below / unit[i];
 	}
 	if (!(value <= max))
 		return NAN;

@@ -32,13 +32,13 @@ set_exif(ImgFacts *facts, const unsigned char *data, size_t length)
 	memcpy(facts->taken_at, exif.taken_at, sizeof(exif.taken_at));
 }
 
-/* Sides as displayed; so far they are as in the file. */
+/* Sides as displayed; so far they are as they will be decoded. */
 static void
-turn_sides(ImgFacts *facts)
+turn_sides(ImgFacts *facts, int orientation)
 {
 	uint32_t	width = facts->width;
 
-	if (facts->orientation <= 4)
+	if (orientation <= 4)
 		return;
 	facts->width = facts->height;
 	facts->height = width;
@@ -60,12 +60,18 @@ set_exif_of_image(ImgFacts *facts, VipsImage *image)
 		set_exif(facts, data, length);
 }
 
+int
+img_orientation(VipsImage *image)
+{
+	int			orientation = vips_image_get_orientation(image);
+
+	return orientation >= 1 && orientation <= 8 ? orientation : 1;
+}
+
 void
 img_facts(ImgFacts *facts, VipsImage *image, int format)
 {
-	int			orientation;
-
-	*facts = (ImgFacts) {.format = format, .orientation = 1, .lat = NAN, .lng = NAN};
+	*facts = (ImgFacts) {.format = format, .orientation = img_orientation(image), .lat = NAN, .lng = NAN};
 	facts->has_alpha = vips_image_hasalpha(image);
 	facts->has_icc = vips_image_get_typeof(image, VIPS_META_ICC_NAME) != 0;
 	facts->width = vips_image_get_width(image);
@@ -73,10 +79,18 @@ img_facts(ImgFacts *facts, VipsImage *image, int format)
 	facts->pages = vips_image_get_n_pages(image);
 	color_space_name(facts->color_space, sizeof(facts->color_space), image->Type);
 	set_exif_of_image(facts, image);
-	/* libvips knows more: TIFF has a tag of its own, and HEIF is upright */
-	orientation = vips_image_get_orientation(image);
-	facts->orientation = orientation >= 1 && orientation <= 8 ? orientation : 1;
-	turn_sides(facts);
+	turn_sides(facts, img_orientation(image));
+}
+
+/* A TIFF is what EXIF is made of; libvips knows the orientation, also of a
+ * BigTIFF, but not when and where. */
+void
+img_facts_tiff(ImgFacts *facts, const unsigned char *data, size_t length)
+{
+	int			orientation = facts->orientation;
+
+	set_exif(facts, data, length);
+	facts->orientation = orientation;
 }
 
 void
@@ -91,5 +105,5 @@ img_facts_decoder(ImgFacts *facts, const ImgDecoder *decoder, int format)
 					 decoder->stored ? decoder->stored : decoder->color_space);
 	if (decoder->exif != NULL)
 		set_exif(facts, decoder->exif, decoder->exif_length);
-	turn_sides(facts);
+	turn_sides(facts, facts->orientation);
 }

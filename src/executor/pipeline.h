@@ -98,7 +98,14 @@ extern int	img_sniff(const unsigned char *data, size_t length, const char **look
 extern bool img_sniff_heif(const unsigned char *data, size_t length, bool avif);
 
 /* facts.c */
+
+/* orientation is what EXIF says; the sides are as displayed. */
 extern void img_facts(ImgFacts *facts, VipsImage *image, int format);
+extern void img_facts_tiff(ImgFacts *facts, const unsigned char *data, size_t length);
+
+/* How an image of libvips must be turned, 1 … 8.  HEIF comes upright, whatever
+ * its EXIF says. */
+extern int	img_orientation(VipsImage *image);
 
 /* frames.c */
 

@@ -146,6 +146,9 @@ open_by_libvips(ImgPicture *picture)
 	}
 	set_frame(picture, image);
 	img_facts(&picture->source, image, img_format_index(picture->source_format->name));
+	if (strcmp(picture->source_format->name, "tiff") == 0)
+		img_facts_tiff(&picture->source, picture->data, picture->length);
+	picture->orientation = img_orientation(image);
 	return true;
 }
 
@@ -163,10 +166,12 @@ img_open(ImgPicture *picture)
 	if (picture->outcome != IMG_DONE)
 		return false;
 	if (picture->decoder != NULL)
+	{
 		img_facts_decoder(&picture->source, picture->decoder, img_format_index(picture->source_format->name));
+		picture->orientation = picture->source.orientation;
+	}
 	else if (!open_by_libvips(picture))
 		return false;
-	picture->orientation = picture->source.orientation;
 	return check_limits(picture, 1);
 }
 
