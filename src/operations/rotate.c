@@ -48,11 +48,38 @@ tiled(VipsImage *image)
 	return result;
 }
 
+/*
+ * The smallest area that holds all four corners, with the picture in its
+ * middle.  (vips_rotate() turns around the middle of the upper left pixel, which
+ * moves the picture by up to a pixel and cuts a row off.)
+ */
+static VipsImage *
+turned_around_middle(VipsImage *image, double degrees)
+{
+	VipsInterpolate *bicubic = vips_interpolate_new("bicubic");
+	double		c = cos(VIPS_RAD(degrees));
+	double		s = sin(VIPS_RAD(degrees));
+	double		w = image->Xsize;
+	double		h = image->Ysize;
+	int			width = (int) rint(w * fabs(c) + h * fabs(s));
+	int			height = (int) rint(w * fabs(s) + h * fabs(c));
+	VipsArrayInt *area = vips_array_int_newv(4, 0, 0, width, height);
+	VipsImage  *result;
+
+	if (vips_affine(image, &result, c, -s, s, c, "interpolate", bicubic, "oarea", area,
+					"idx", 0.5, "idy", 0.5,
+					"odx", (width - c * w + s * h) / 2 - 0.5,
+					"ody", (height - s * w - c * h) / 2 - 0.5, NULL))
+		result = NULL;
+	vips_area_unref(VIPS_AREA(area));
+	g_object_unref(bicubic);
+	return result;
+}
+
 /* Colours count as much as they show, or the edges would be seen. */
 static VipsImage *
 turned(ImgPicture *picture, VipsImage *image, double degrees)
 {
-	VipsInterpolate *bicubic = vips_interpolate_new("bicubic");
 	VipsImage  *with_alpha;
 	VipsImage  *premultiplied;
 	VipsImage  *lazy = NULL;
@@ -65,10 +92,9 @@ turned(ImgPicture *picture, VipsImage *image, double degrees)
 		with_alpha = NULL;
 	premultiplied = with_alpha ? img_map_rows(picture, with_alpha, with_alpha->Bands, img_premultiply_row, NULL) : NULL;
 	if (premultiplied != NULL &&
-		vips_rotate(premultiplied, &lazy, degrees, "interpolate", bicubic, NULL) == 0 &&
+		(lazy = turned_around_middle(premultiplied, degrees)) != NULL &&
 		(tiles = tiled(lazy)) != NULL)
 		result = img_map_rows(picture, tiles, tiles->Bands, img_unpremultiply_row, NULL);
-	g_object_unref(bicubic);
 	g_clear_object(&with_alpha);
 	g_clear_object(&premultiplied);
 	g_clear_object(&lazy);
