@@ -1,0 +1,29 @@
+#!/usr/bin/python3
+"""
+Tests what comes out of the running server (PGHOST …), picture by picture,
+beside what others make of the same.  Prints TAP.
+
+	test/pictures/run.py [PART OF A NAME]
+
+Needs Debian's python3-pil, python3-numpy, python3-psycopg2, imagemagick,
+libheif-examples, libimage-exiftool-perl and libgs-common (for its profiles).
+"""
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "executor")]
+
+import server
+import tap
+
+server.start()
+try:
+    import test_matrix
+
+    if len(sys.argv) > 1:
+        tap.tests[:] = [t for t in tap.tests if sys.argv[1] in t.__doc__]
+    failed = tap.run()
+finally:
+    server.stop()
+sys.exit(1 if failed else 0)
