@@ -178,16 +178,25 @@ img_to_srgb(ImgPicture *picture)
 	return true;
 }
 
-/* For print: the profile that libvips brings. */
+/* For print: the profile that libvips brings.  It is one of colours, and paper
+ * is white where there is no ink. */
 bool
 img_to_cmyk(ImgPicture *picture)
 {
+	if (!img_lay_on(picture, IMG_WHITE))
+		return false;
 	for (int i = 0; i < picture->frames; i++)
 	{
+		VipsImage  *color;
 		VipsImage  *image;
+		int			failed;
 
-		if (vips_icc_transform(picture->frame[i], &image, "cmyk", "input_profile", "srgb",
-							   "embedded", FALSE, "intent", VIPS_INTENT_RELATIVE, "depth", 8, NULL))
+		if (vips_colourspace(picture->frame[i], &color, VIPS_INTERPRETATION_sRGB, NULL))
+			return img_fail_vips(picture, IMG_STAGE_OPERATION);
+		failed = vips_icc_transform(color, &image, "cmyk", "input_profile", "srgb",
+									"embedded", FALSE, "intent", VIPS_INTENT_RELATIVE, "depth", 8, NULL);
+		g_object_unref(color);
+		if (failed)
 			return img_fail_vips(picture, IMG_STAGE_OPERATION);
 		img_replace_frame(picture, i, image);
 	}

@@ -42,10 +42,14 @@ sniff(const unsigned char *data, size_t length)
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
+	bool		lossless = options->value[COMPRESSION] == LOSSLESS;
+
+	/* colours at half the resolution would be a loss */
 	return img_call_saver(picture, data, length,
 						  "compression", VIPS_FOREIGN_HEIF_COMPRESSION_AV1,
 						  "Q", (int) options->value[QUALITY],
-						  "lossless", options->value[COMPRESSION] == LOSSLESS,
+						  "lossless", lossless,
+						  "subsample_mode", lossless ? VIPS_FOREIGN_SUBSAMPLE_OFF : VIPS_FOREIGN_SUBSAMPLE_AUTO,
 						  NULL);
 }
 #endif

@@ -47,11 +47,25 @@ sniff(const unsigned char *data, size_t length)
 	return false;
 }
 
+/* JPEG inside holds no alpha: libvips would put black behind. */
+static bool
+without_alpha(ImgPicture *picture)
+{
+	if (!img_lay_on(picture, IMG_WHITE))
+		return false;
+	picture->result.has_alpha = false;
+	return true;
+}
+
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
+	bool		lossless = options->value[COMPRESSION] == LOSSLESS;
+
+	if (!lossless && !without_alpha(picture))
+		return false;
 	return img_call_saver(picture, data, length,
-						  "compression", options->value[COMPRESSION] == LOSSLESS ?
+						  "compression", lossless ?
 						  VIPS_FOREIGN_TIFF_COMPRESSION_LZW : VIPS_FOREIGN_TIFF_COMPRESSION_JPEG,
 						  "Q", (int) options->value[QUALITY],
 						  NULL);
