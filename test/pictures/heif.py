@@ -11,7 +11,7 @@ import fixtures
 TRANSFORMS = {1: (0, None), 2: (0, 1), 3: (2, None), 4: (0, 0), 5: (1, 0), 6: (3, None), 7: (1, 1), 8: (1, None)}
 
 
-def encode(image, suffix=".heic", quality=95, others=()):
+def encode(image, suffix=".heic", quality=95, chroma="chroma=444", others=()):
     """A file of an image of PIL; others become further images in it."""
     with tempfile.TemporaryDirectory() as folder:
         names = []
@@ -19,7 +19,7 @@ def encode(image, suffix=".heic", quality=95, others=()):
             names.append(os.path.join(folder, "%d.png" % number))
             each.save(names[-1])
         target = os.path.join(folder, "a" + suffix)
-        command = ["heif-enc", "-q", str(quality), "-p", "chroma=444", "-o", target, *names]
+        command = ["heif-enc", "-q", str(quality), "-p", chroma, "-o", target, *names]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         with open(target, "rb") as file:
             return file.read()

@@ -3,7 +3,7 @@
 Tests what comes out of the running server (PGHOST …), picture by picture,
 beside what others make of the same.  Prints TAP.
 
-	test/pictures/run.py [PART OF A NAME]
+	test/pictures/run.py [PART OF A NAME …]
 
 Needs Debian's python3-pil, python3-numpy, python3-psycopg2, imagemagick,
 libheif-examples, libimage-exiftool-perl and libgs-common (for its profiles).
@@ -20,9 +20,11 @@ import tap
 server.start()
 try:
     import test_matrix
+    import test_output
+    import test_contract
 
     if len(sys.argv) > 1:
-        tap.tests[:] = [t for t in tap.tests if sys.argv[1] in t.__doc__]
+        tap.tests[:] = [t for t in tap.tests if any(part in t.__doc__ for part in sys.argv[1:])]
     failed = tap.run()
 finally:
     server.stop()
