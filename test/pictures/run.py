@@ -22,6 +22,9 @@ try:
     import test_matrix
     import test_output
     import test_contract
+    import test_orientation
+    import test_facts
+    import test_adjustments
 
     if len(sys.argv) > 1:
         tap.tests[:] = [t for t in tap.tests if any(part in t.__doc__ for part in sys.argv[1:])]
