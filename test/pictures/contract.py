@@ -4,8 +4,6 @@ What img_operations_contract() says, as a list of leaves: "rotate",
 """
 import collections
 
-import server
-
 # path: as in an error message; keys: where the value goes in the JSON
 Leaf = collections.namedtuple("Leaf", "path keys argument choice where")
 
@@ -18,19 +16,18 @@ def _argument(keys, argument):
         yield Leaf(path, keys, argument, None, argument["where"])
     for name, choice in sorted((choices or {}).items()):
         yield Leaf("%s=%s" % (path, name), keys, argument, name, choice["where"])
-        yield from _members(keys, choice.get("members"), name)
-    yield from _members(keys, argument.get("members"), None)
+        yield from _members(keys, choice.get("members"))
+    yield from _members(keys, argument.get("members"))
 
 
-def _members(keys, members, kind):
+def _members(keys, members):
     for name, member in sorted((members or {}).items()):
-        for leaf in _argument((*keys, name), member):
-            yield leaf._replace(choice=leaf.choice or None)
+        yield from _argument((*keys, name), member)
 
 
-def operations():
+def operations(document):
     leaves = []
-    for key, operation in server.contract()["operations"].items():
+    for key, operation in document["operations"].items():
         if "value" in operation:
             leaves += _argument((key,), operation["value"])
         for name, argument in operation.get("arguments", {}).items():
@@ -38,17 +35,16 @@ def operations():
     return leaves
 
 
-def output():
+def output(document):
     """Options of formats begin with the name of their format."""
-    contract = server.contract()["output"]
     leaves = []
-    for name, format_ in contract["format"].items():
+    for name, format_ in document["output"]["format"].items():
         if not format_["can_save"]:
             continue
         leaves.append(Leaf("format=" + name, ("format",), {"type": "format"}, name, "local"))
         for option, argument in format_["options"].items():
             leaves += _argument((name, option), argument)
-    for name, argument in contract["metadata"].items():
+    for name, argument in document["output"]["metadata"].items():
         leaves += _argument(("metadata", name), argument)
     return leaves
 

@@ -8,7 +8,7 @@ import kinds
 import server
 from tap import equal, test
 
-KEYS = {leaf.keys[1]: leaf.argument for leaf in contract.operations()
+KEYS = {leaf.keys[1]: leaf.argument for leaf in contract.operations(server.contract())
         if leaf.keys[0] == "adjustments" and len(leaf.keys) == 2}
 
 

@@ -6,8 +6,9 @@ from rows import ROWS
 from tap import equal, test
 from test_output import OUTPUTS
 
-LOCAL = [leaf for leaf in contract.operations() if leaf.where == "local"]
-REMOTE = [leaf for leaf in contract.operations() if leaf.where != "local"]
+LEAVES = contract.operations(server.contract())
+LOCAL = [leaf for leaf in LEAVES if leaf.where == "local"]
+REMOTE = [leaf for leaf in LEAVES if leaf.where != "local"]
 
 
 @test
@@ -24,7 +25,7 @@ def operations_in_table():
 def outputs_in_table():
     """Every output format, option and word that runs here is in a row, and nothing else."""
     in_rows = set().union(*(contract.used_output(output) for output, _ in OUTPUTS))
-    leaves = contract.output()
+    leaves = contract.output(server.contract())
     equal([leaf.path for leaf in leaves if leaf.where == "local" and leaf.path not in in_rows], [],
           "in the registry, but in no row")
     formats = {leaf.choice for leaf in leaves if leaf.keys == ("format",)}
