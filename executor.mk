@@ -34,6 +34,11 @@ build/executor-bench: bench/executor_bench.c $(PLAN_SRC) $(wildcard src/*/*.h)
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=gnu11 -Wall -D_GNU_SOURCE -Isrc -o $@ bench/executor_bench.c $(PLAN_SRC) -lm
 
+# The same work without any of this; bench/operations compares.
+build/plain-libvips: bench/plain_libvips.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -std=gnu11 -Wall $$($(PKG_CONFIG) --cflags vips) -o $@ $< $$($(PKG_CONFIG) --libs vips) -lm
+
 # Debian's, which has python3-pil.
 PYTHON3 ?= /usr/bin/python3
 
