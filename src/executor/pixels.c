@@ -12,9 +12,8 @@
 /* A Gaussian wider than twice this many pixels is computed on fewer pixels. */
 #define ENOUGH_SIGMA	2.0
 
-/* Where a Gaussian is small enough to end. */
-#define MIN_AMPLITUDE	0.01
-#define REACH			3		/* sigmas */
+/* Sigmas that a Gaussian reaches. */
+#define REACH			3
 
 VipsImage *
 img_map_rows(ImgPicture *picture, VipsImage *image, int bands, ImgRowFunction function, const void *context)
@@ -72,23 +71,6 @@ img_unpremultiply_row(const uint8_t *from, uint8_t *to, int width, int y, int ba
 	}
 }
 
-static VipsImage *
-gaussian(ImgPicture *picture, VipsImage *image, double sigma)
-{
-	VipsImage  *lazy;
-	VipsImage  *result;
-
-	if (vips_gaussblur(image, &lazy, sigma, "min_ampl", MIN_AMPLITUDE,
-					   "precision", VIPS_PRECISION_INTEGER, NULL))
-	{
-		img_fail_vips(picture, IMG_STAGE_OPERATION);
-		return NULL;
-	}
-	result = img_evaluate(picture, lazy);
-	g_object_unref(lazy);
-	return result;
-}
-
 /*
  * What a wide Gaussian leaves has no detail, so it is computed on a smaller
  * image: the cost does not grow with sigma.  Edges are repeated as far as it
@@ -107,7 +89,7 @@ wide_gaussian(ImgPicture *picture, VipsImage *image, double sigma)
 	if (vips_embed(image, &t[0], margin, margin, width, height, "extend", VIPS_EXTEND_COPY, NULL) == 0 &&
 		(t[1] = img_resize(t[0], (width + factor / 2) / factor, (height + factor / 2) / factor)) != NULL &&
 		(t[2] = img_evaluate(picture, t[1])) != NULL &&
-		(t[3] = gaussian(picture, t[2], sigma / factor)) != NULL &&
+		(t[3] = img_gaussian(picture, t[2], sigma / factor)) != NULL &&
 		(t[4] = img_resize(t[3], width, height)) != NULL &&
 		vips_crop(t[4], &result, margin, margin, image->Xsize, image->Ysize, NULL))
 		result = NULL;
@@ -131,7 +113,7 @@ img_blurred(ImgPicture *picture, VipsImage *image, double sigma)
 		source = img_map_rows(picture, image, image->Bands, img_premultiply_row, NULL);
 	}
 	if (source != NULL)
-		lazy = sigma < 2 * ENOUGH_SIGMA ? gaussian(picture, source, sigma) :
+		lazy = sigma < 2 * ENOUGH_SIGMA ? img_gaussian(picture, source, sigma) :
 			wide_gaussian(picture, source, sigma);
 	if (lazy != NULL)
 		result = vips_image_hasalpha(image) ?

@@ -44,4 +44,8 @@ img_luma(const uint8_t *rgb)
  */
 extern VipsImage *img_blurred(ImgPicture *picture, VipsImage *image, double sigma);
 
+/* gaussian.c: the same of bytes that all count alike, at a cost that grows with
+ * sigma. */
+extern VipsImage *img_gaussian(ImgPicture *picture, VipsImage *image, double sigma);
+
 #endif							/* IMGAPI_EXECUTOR_PIXELS_H */
