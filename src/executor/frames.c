@@ -4,6 +4,8 @@
  *
  * Runs in imgapi-executor.
  */
+#include <string.h>
+
 #include "executor/decoder.h"
 
 /* What each EXIF orientation asks for. */
@@ -108,6 +110,97 @@ compute_frames(ImgPicture *picture)
 	return true;
 }
 
+/* Pixels move in blocks, so that rows and columns stay in the cache. */
+#define BLOCK_SIDE	32
+
+/* Pixels of a result: where the first one comes from, and how many bytes it is
+ * from there to those of the next column and of the next row. */
+typedef struct Walk
+{
+	const uint8_t *first;
+	ptrdiff_t	column;
+	ptrdiff_t	row;
+} Walk;
+
+static Walk
+make_walk(VipsImage *image, bool mirror, VipsAngle turn)
+{
+	ptrdiff_t	pixel = VIPS_IMAGE_SIZEOF_PEL(image);
+	ptrdiff_t	line = VIPS_IMAGE_SIZEOF_LINE(image);
+	ptrdiff_t	across = mirror ? -pixel : pixel;
+	const uint8_t *top = VIPS_IMAGE_ADDR(image, mirror ? image->Xsize - 1 : 0, 0);
+	ptrdiff_t	right = (image->Xsize - 1) * across;
+	ptrdiff_t	down = (image->Ysize - 1) * line;
+
+	switch (turn)
+	{
+		case VIPS_ANGLE_D90:
+			return (Walk) {top + down, -line, across};
+		case VIPS_ANGLE_D180:
+			return (Walk) {top + down + right, -across, -line};
+		case VIPS_ANGLE_D270:
+			return (Walk) {top + right, line, -across};
+		default:
+			return (Walk) {top, across, line};
+	}
+}
+
+static inline void
+move_block(const Walk *walk, uint8_t *to, int width, int x, int y, int columns, int rows, int pixel)
+{
+	for (int i = y; i < y + rows; i++)
+	{
+		const uint8_t *from = walk->first + i * walk->row + x * walk->column;
+		uint8_t    *target = to + ((size_t) i * width + x) * pixel;
+
+		for (int j = 0; j < columns; j++, from += walk->column, target += pixel)
+			memcpy(target, from, pixel);
+	}
+}
+
+/* The size of a pixel is known to the compiler where it is usual. */
+static void
+move_pixels(const Walk *walk, uint8_t *to, int width, int x, int y, int columns, int rows, int pixel)
+{
+	if (pixel == 3)
+		move_block(walk, to, width, x, y, columns, rows, 3);
+	else if (pixel == 4)
+		move_block(walk, to, width, x, y, columns, rows, 4);
+	else if (pixel == 1)
+		move_block(walk, to, width, x, y, columns, rows, 1);
+	else
+		move_block(walk, to, width, x, y, columns, rows, pixel);
+}
+
+/* An image in memory, mirrored and turned; NULL after img_fail_picture(). */
+static VipsImage *
+turned(ImgPicture *picture, VipsImage *image, bool mirror, VipsAngle turn)
+{
+	bool		lies = turn == VIPS_ANGLE_D90 || turn == VIPS_ANGLE_D270;
+	int			width = lies ? image->Ysize : image->Xsize;
+	int			height = lies ? image->Xsize : image->Ysize;
+	Walk		walk = make_walk(image, mirror, turn);
+	uint8_t    *pixels = g_try_malloc(VIPS_IMAGE_SIZEOF_IMAGE(image));
+
+	if (pixels == NULL)
+	{
+		img_fail_memory(picture, VIPS_IMAGE_SIZEOF_IMAGE(image));
+		return NULL;
+	}
+	for (int y = 0; y < height; y += BLOCK_SIDE)
+	{
+		if (img_stopped(picture))
+		{
+			g_free(pixels);
+			return NULL;
+		}
+		for (int x = 0; x < width; x += BLOCK_SIDE)
+			move_pixels(&walk, pixels, width, x, y, MIN(BLOCK_SIDE, width - x), MIN(BLOCK_SIDE, height - y),
+						VIPS_IMAGE_SIZEOF_PEL(image));
+	}
+	return img_wrap(picture, pixels, width, height, image->Bands, image->BandFmt, image->Type, image);
+}
+
 /* Turns frames in memory the way their orientation says. */
 static bool
 turn_upright(ImgPicture *picture)
@@ -118,22 +211,14 @@ turn_upright(ImgPicture *picture)
 	picture->orientation = 1;
 	for (int i = 0; i < picture->frames; i++)
 	{
-		VipsImage  *image;
+		VipsImage  *image = turned(picture, picture->frame[i], mirror, turn);
 
-		if (mirror)
-		{
-			if (vips_flip(picture->frame[i], &image, VIPS_DIRECTION_HORIZONTAL, NULL))
-				return img_fail_vips(picture, IMG_STAGE_OPERATION);
-			img_replace_frame(picture, i, image);
-		}
-		if (turn != VIPS_ANGLE_D0)
-		{
-			if (vips_rot(picture->frame[i], &image, turn, NULL))
-				return img_fail_vips(picture, IMG_STAGE_OPERATION);
-			img_replace_frame(picture, i, image);
-		}
+		if (image == NULL)
+			return false;
+		img_replace_frame(picture, i, image);
 	}
-	return compute_frames(picture);
+	picture->settled = true;
+	return true;
 }
 
 bool

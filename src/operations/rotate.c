@@ -54,7 +54,7 @@ tiled(VipsImage *image)
  * moves the picture by up to a pixel and cuts a row off.)
  */
 static VipsImage *
-turned_around_middle(VipsImage *image, double degrees)
+turned_around_middle(VipsImage *image, double degrees, const double *color)
 {
 	VipsInterpolate *bicubic = vips_interpolate_new("bicubic");
 	double		c = cos(VIPS_RAD(degrees));
@@ -64,22 +64,39 @@ turned_around_middle(VipsImage *image, double degrees)
 	int			width = (int) rint(w * fabs(c) + h * fabs(s));
 	int			height = (int) rint(w * fabs(s) + h * fabs(c));
 	VipsArrayInt *area = vips_array_int_newv(4, 0, 0, width, height);
+	VipsArrayDouble *background = vips_array_double_new(color, image->Bands);
 	VipsImage  *result;
 
-	if (vips_affine(image, &result, c, -s, s, c, "interpolate", bicubic, "oarea", area,
+	if (vips_affine(image, &result, c, -s, s, c, "interpolate", bicubic, "oarea", area, "background", background,
 					"idx", 0.5, "idy", 0.5,
 					"odx", (width - c * w + s * h) / 2 - 0.5,
 					"ody", (height - s * w - c * h) / 2 - 0.5, NULL))
 		result = NULL;
 	vips_area_unref(VIPS_AREA(area));
+	vips_area_unref(VIPS_AREA(background));
 	g_object_unref(bicubic);
+	return result;
+}
+
+/* What nothing shows through becomes what nothing shows through. */
+static VipsImage *
+turned_on_color(ImgPicture *picture, VipsImage *image, double degrees, uint32_t color)
+{
+	const double values[] = {color >> 24, color >> 16 & 0xff, color >> 8 & 0xff};
+	VipsImage  *lazy = turned_around_middle(image, degrees, values);
+	VipsImage  *tiles = lazy ? tiled(lazy) : NULL;
+	VipsImage  *result = tiles ? img_evaluate(picture, tiles) : NULL;
+
+	g_clear_object(&lazy);
+	g_clear_object(&tiles);
 	return result;
 }
 
 /* Colours count as much as they show, or the edges would be seen. */
 static VipsImage *
-turned(ImgPicture *picture, VipsImage *image, double degrees)
+turned_with_alpha(ImgPicture *picture, VipsImage *image, double degrees)
 {
+	static const double nothing[4] = {0};
 	VipsImage  *with_alpha;
 	VipsImage  *premultiplied;
 	VipsImage  *lazy = NULL;
@@ -92,15 +109,13 @@ turned(ImgPicture *picture, VipsImage *image, double degrees)
 		with_alpha = NULL;
 	premultiplied = with_alpha ? img_map_rows(picture, with_alpha, with_alpha->Bands, img_premultiply_row, NULL) : NULL;
 	if (premultiplied != NULL &&
-		(lazy = turned_around_middle(premultiplied, degrees)) != NULL &&
+		(lazy = turned_around_middle(premultiplied, degrees, nothing)) != NULL &&
 		(tiles = tiled(lazy)) != NULL)
 		result = img_map_rows(picture, tiles, tiles->Bands, img_unpremultiply_row, NULL);
 	g_clear_object(&with_alpha);
 	g_clear_object(&premultiplied);
 	g_clear_object(&lazy);
 	g_clear_object(&tiles);
-	if (result == NULL)
-		img_fail_vips(picture, IMG_STAGE_OPERATION);
 	return result;
 }
 
@@ -120,10 +135,13 @@ run(ImgPicture *picture, const ImgStep *step)
 		return false;
 	for (int i = 0; i < picture->frames; i++)
 	{
-		VipsImage  *image = turned(picture, picture->frame[i], step->value[DEGREES]);
+		VipsImage  *image = picture->frame[i];
 
+		image = image->Bands == 3 && IMG_OPACITY(color) == 0xff ?
+			turned_on_color(picture, image, step->value[DEGREES], color) :
+			turned_with_alpha(picture, image, step->value[DEGREES]);
 		if (image == NULL)
-			return false;
+			return img_fail_vips(picture, IMG_STAGE_OPERATION);
 		img_replace_frame(picture, i, image);
 	}
 	return img_lay_on(picture, color);
