@@ -14,6 +14,7 @@
 
 #define STRIP_BYTES		(256 * 1024)
 #define STRIP_LINES		16
+#define TILE_SIDE		128
 #define LOOK_INTERVAL	(20 * 1000) /* µs between looks at the client */
 
 /* True when the client has closed its end: nobody waits for the result. */
@@ -79,26 +80,28 @@ strip_lines(VipsImage *image, size_t line)
 }
 
 static bool
-compute(ImgPicture *picture, VipsImage *image, VipsRegion *region, unsigned char *pixels)
+compute(ImgPicture *picture, VipsImage *image, VipsRegion *region, unsigned char *pixels,
+		int tile_width, int tile_height)
 {
+	size_t		pixel = VIPS_IMAGE_SIZEOF_PEL(image);
 	size_t		line = VIPS_IMAGE_SIZEOF_LINE(image);
-	int			lines = strip_lines(image, line);
 
-	for (int y = 0; y < image->Ysize; y += lines)
-	{
-		VipsRect	strip = {0, y, image->Xsize, MIN(lines, image->Ysize - y)};
-
-		if (img_stopped(picture))
-			return false;
-		if (vips_region_prepare(region, &strip))
+	for (int y = 0; y < image->Ysize; y += tile_height)
+		for (int x = 0; x < image->Xsize; x += tile_width)
 		{
+			VipsRect	tile = {x, y, MIN(tile_width, image->Xsize - x), MIN(tile_height, image->Ysize - y)};
+
 			if (img_stopped(picture))
 				return false;
-			return img_fail_vips(picture, IMG_STAGE_DECODE);
+			if (vips_region_prepare(region, &tile))
+			{
+				if (img_stopped(picture))
+					return false;
+				return img_fail_vips(picture, IMG_STAGE_DECODE);
+			}
+			for (int i = 0; i < tile.height; i++)
+				memcpy(pixels + (y + i) * line + x * pixel, VIPS_REGION_ADDR(region, x, y + i), tile.width * pixel);
 		}
-		for (int i = 0; i < strip.height; i++)
-			memcpy(pixels + (y + i) * line, VIPS_REGION_ADDR(region, 0, y + i), line);
-	}
 	return true;
 }
 
@@ -131,8 +134,8 @@ img_wrap(ImgPicture *picture, void *pixels, int width, int height, int bands,
 	return image;
 }
 
-VipsImage *
-img_evaluate(ImgPicture *picture, VipsImage *image)
+static VipsImage *
+evaluate(ImgPicture *picture, VipsImage *image, int tile_width, int tile_height)
 {
 	size_t		size = VIPS_IMAGE_SIZEOF_IMAGE(image);
 	void	   *pixels;
@@ -148,7 +151,7 @@ img_evaluate(ImgPicture *picture, VipsImage *image)
 		return NULL;
 	}
 	region = vips_region_new(image);
-	done = compute(picture, image, region, pixels);
+	done = compute(picture, image, region, pixels, tile_width, tile_height);
 	g_object_unref(region);
 	if (!done)
 	{
@@ -157,4 +160,16 @@ img_evaluate(ImgPicture *picture, VipsImage *image)
 	}
 	return img_wrap(picture, pixels, image->Xsize, image->Ysize, image->Bands,
 					image->BandFmt, image->Type, image);
+}
+
+VipsImage *
+img_evaluate(ImgPicture *picture, VipsImage *image)
+{
+	return evaluate(picture, image, image->Xsize, strip_lines(image, VIPS_IMAGE_SIZEOF_LINE(image)));
+}
+
+VipsImage *
+img_evaluate_tiles(ImgPicture *picture, VipsImage *image)
+{
+	return evaluate(picture, image, TILE_SIDE, TILE_SIDE);
 }

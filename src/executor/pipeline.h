@@ -165,6 +165,10 @@ extern bool img_profile_is_srgb(const unsigned char *data, size_t length);
 /* The pixels of an image, in memory; NULL after img_fail_picture(). */
 extern VipsImage *img_evaluate(ImgPicture *picture, VipsImage *image);
 
+/* The same tile by tile, for images whose rows need many rows of what they are
+ * made from, which must be in memory. */
+extern VipsImage *img_evaluate_tiles(ImgPicture *picture, VipsImage *image);
+
 /* An image of pixels, which it owns, that is otherwise like another. */
 extern VipsImage *img_wrap(ImgPicture *picture, void *pixels, int width, int height, int bands,
 						   VipsBandFormat format, VipsInterpretation space, VipsImage *like);

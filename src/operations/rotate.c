@@ -33,21 +33,6 @@ img_rotate_quarters(const ImgStep *step)
 	return quarters == rint(quarters) ? ((int) quarters + 4) % 4 : -1;
 }
 
-/* A row of the result needs pixels from many rows of the source, a tile only
- * from a few: so tiles are computed. */
-#define TILE_SIDE	128
-
-static VipsImage *
-tiled(VipsImage *image)
-{
-	VipsImage  *result;
-
-	if (vips_tilecache(image, &result, "tile_width", TILE_SIDE, "tile_height", TILE_SIDE,
-					   "max_tiles", 2 * (image->Xsize / TILE_SIDE + 1), NULL))
-		return NULL;
-	return result;
-}
-
 /*
  * The smallest area that holds all four corners, with the picture in its
  * middle.  (vips_rotate() turns around the middle of the upper left pixel, which
@@ -84,11 +69,9 @@ turned_on_color(ImgPicture *picture, VipsImage *image, double degrees, uint32_t 
 {
 	const double values[] = {color >> 24, color >> 16 & 0xff, color >> 8 & 0xff};
 	VipsImage  *lazy = turned_around_middle(image, degrees, values);
-	VipsImage  *tiles = lazy ? tiled(lazy) : NULL;
-	VipsImage  *result = tiles ? img_evaluate(picture, tiles) : NULL;
+	VipsImage  *result = lazy ? img_evaluate_tiles(picture, lazy) : NULL;
 
 	g_clear_object(&lazy);
-	g_clear_object(&tiles);
 	return result;
 }
 
@@ -110,7 +93,7 @@ turned_with_alpha(ImgPicture *picture, VipsImage *image, double degrees)
 	premultiplied = with_alpha ? img_map_rows(picture, with_alpha, with_alpha->Bands, img_premultiply_row, NULL) : NULL;
 	if (premultiplied != NULL &&
 		(lazy = turned_around_middle(premultiplied, degrees, nothing)) != NULL &&
-		(tiles = tiled(lazy)) != NULL)
+		(tiles = img_evaluate_tiles(picture, lazy)) != NULL)
 		result = img_map_rows(picture, tiles, tiles->Bands, img_unpremultiply_row, NULL);
 	g_clear_object(&with_alpha);
 	g_clear_object(&premultiplied);
