@@ -71,6 +71,10 @@ def whole(side):
     return max(1, math.floor(side + 0.5))
 
 
+def filled(width, height):
+    return each(lambda frame: scaled(frame, (width, height)))
+
+
 def resized(width=None, height=None, fit="crop", color=False):
     """resizing, in pixels; a side that is None follows the other."""
     def one(frame):
@@ -159,6 +163,57 @@ def rounded(across, down):
         result = frame.convert("RGBA")
         result.putalpha(to_image(to_array(result.getchannel("A")) * covered))
         return result
+    return each(one)
+
+
+WORDS = ("northwest", "north", "northeast", "west", "center", "east", "southwest", "south", "southeast")
+
+
+def place(gravity, size, box, x, y):
+    """Where a box lies: offsets count inwards from the edge that is named."""
+    def start(third, length, side, offset):
+        return (offset, (length - side) // 2 + offset, length - side - offset)[third]
+    number = WORDS.index(gravity)
+    return start(number % 3, size[0], box[0], x), start(number // 3, size[1], box[1], y)
+
+
+def cut(gravity, width, height, x=0, y=0):
+    """crop by gravity; what would lie outside is left out."""
+    def one(frame):
+        left, top = place(gravity, frame.size, (width, height), x, y)
+        return frame.crop((max(left, 0), max(top, 0), min(left + width, frame.width), min(top + height, frame.height)))
+    return each(one)
+
+
+def encircled(gravity, radius, x=0, y=0):
+    """circle: no larger than the picture, and inside of it."""
+    def one(frame):
+        side = min(*frame.size, 2 * radius)
+        left, top = (min(max(start, 0), length - side)
+                     for start, length in zip(place(gravity, frame.size, (side, side), x, y), frame.size))
+        return rounded(side / 2, side / 2)([frame.crop((left, top, left + side, top + side))])[0]
+    return each(one)
+
+
+def marked(mark, gravity="center", x=0, y=0, scale=None, opacity=100, tile=False):
+    """watermark"""
+    def one(frame):
+        over = mark
+        if scale:
+            width = max(1, round(frame.width * scale / 100))
+            over = scaled(mark, (width, max(1, round(mark.height * width / mark.width))))
+        over = over.copy()
+        over.putalpha(over.getchannel("A").point(lambda v: round(v * opacity / 100)))
+        left, top = place(gravity, frame.size, over.size, x, y)
+        layer = Image.new("RGBA", frame.size)
+        columns = range(left % over.width - over.width, frame.width, over.width) if tile else [left]
+        rows = range(top % over.height - over.height, frame.height, over.height) if tile else [top]
+        for column in columns:
+            for row in rows:
+                layer.paste(over, (column, row))
+        result = frame.convert("RGBA")
+        result.alpha_composite(layer)
+        return result.convert(frame.mode)
     return each(one)
 
 

@@ -11,7 +11,9 @@ import collections
 
 from PIL import Image
 
+import fixtures
 import oracles
+import server
 from oracles import chain, each, on_background, on_colors, padded, resized, rounded, same, transposed, trimmed, turned
 
 # slack: pixels by which the size may differ (only where another program rounds
@@ -33,6 +35,21 @@ def resize(width=None, height=None, fit=None, **more):
 
 
 BLUE = {"background": {"color": "#336699"}}
+
+def mark():
+    """A small picture that lets something through."""
+    image = Image.new("RGBA", (24, 14), (255, 255, 255, 120))
+    image.paste((200, 20, 20, 255), (4, 3, 14, 11))
+    image.paste((0, 0, 0, 0), (16, 0, 20, 14))
+    return image
+
+
+MARK = server.stored(fixtures.encode(mark(), "png"))
+
+
+def watermark(**given):
+    return {"watermark": {"image": MARK, **given}}
+
 
 ROWS = [
     row("nothing", {}, same, 0.1, 0.5),
@@ -98,4 +115,28 @@ ROWS = [
                     "flip": "horizontal", "crop": {"x": 8, "y": 4, "width": 80, "height": 56}, "rotate": 180, "gray": True},
         chain(transposed(Image.ROTATE_180), transposed(Image.FLIP_LEFT_RIGHT), each(lambda frame: frame.crop((8, 4, 88, 60))),
               resized(60, 60), oracles.gray, padded(6, 6, 6, 6, (255, 244, 224))), 0.6, 2.5),
+    row("crop, to both sides of an edge", {"crop": {"x": -6, "y": 50, "width": 30, "height": 40}},
+        each(lambda frame: frame.crop((0, 50, 24, 64))), 0.1, 0.5),
+    row("resizing fill", resize(50, 50, "fill"), oracles.filled(50, 50), 1.6, 6),
+    row("resizing down only", {"resizing": {"width": 200, "height": 200, "fit": "bounds", "scale": "down"}}, same, 0.1, 0.5),
+    row("resizing up only", {"resizing": {"width": 20, "height": 20, "fit": "bounds", "scale": "up"}}, same, 0.1, 0.5),
+    row("resizing both ways", {"resizing": {"width": 48, "fit": "bounds", "scale": "both"}}, resized(48, None, "bounds"), 1.6, 6),
+    row("circle", {"circle": {"radius": 20}}, oracles.encircled("center", 20), 0.1, 0.5),
+    row("circle, larger than the picture", {"circle": {"radius": 900, "x": 5, "y": 7}}, oracles.encircled("center", 900, 5, 7), 0.1, 0.5),
+    row("watermark", watermark(), oracles.marked(mark()), 0.4, 1.2),
+    row("watermark, scaled", watermark(scale=50, opacity=60), oracles.marked(mark(), scale=50, opacity=60), 0.6, 3),
+    row("watermark, tiled", watermark(tile=True, opacity=40, x=3, y=-5), oracles.marked(mark(), "center", 3, -5, None, 40, True), 0.4, 1.2),
+    row("watermark, over the edge", watermark(gravity="northwest", x=-10, y=-4), oracles.marked(mark(), "northwest", -10, -4), 0.4, 1.2),
 ]
+
+# Turned pictures need not try each word.
+ORIENTED = list(ROWS)
+
+for word in oracles.WORDS:
+    ROWS += [
+        row("crop %s" % word, {"crop": {"gravity": word, "x": 7, "y": 3, "width": 40, "height": 25}},
+            oracles.cut(word, 40, 25, 7, 3), 0.1, 0.5),
+        row("circle %s" % word, {"circle": {"radius": 15, "gravity": word, "x": 4, "y": 2}},
+            oracles.encircled(word, 15, 4, 2), 0.1, 0.5),
+        row("watermark %s" % word, watermark(gravity=word, x=5, y=3), oracles.marked(mark(), word, 5, 3), 0.4, 1.2),
+    ]

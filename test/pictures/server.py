@@ -66,5 +66,20 @@ def info(data):
     return Facts(*query("SELECT %s FROM img_info(%%s)" % ", ".join(COLUMNS), psycopg2.Binary(data))[0])
 
 
+def stored(data):
+    """The id of a job whose output is this picture: what operations can name."""
+    job = query("SELECT img_submit(%s, '{}', '{\"format\": \"png\"}')", psycopg2.Binary(data))[0][0]
+    status = query("SELECT img_wait(%s, '1 minute')", job)[0][0]
+    assert status == "DONE", "the job ended as " + status
+    return job
+
+
+def apply(data, steps):
+    """Rows of ordinal, name and bytes that an operation of these steps gives."""
+    query("SELECT img_operation_put('tried', %s::jsonb)", json.dumps(steps))
+    return [(ordinal, name, bytes(image)) for ordinal, name, image in
+            query("SELECT ordinal, name, image FROM img_apply(%s, 'tried') ORDER BY ordinal", psycopg2.Binary(data))]
+
+
 def contract():
     return query("SELECT img_operations_contract()")[0][0]

@@ -2,7 +2,7 @@
 import contract
 import fixtures
 import server
-from rows import ROWS
+from rows import MARK, ROWS
 from tap import equal, test
 from test_output import OUTPUTS
 
@@ -33,6 +33,18 @@ def outputs_in_table():
 
 
 TINY = fixtures.encode(fixtures.smooth(30, 20), "png")
+
+
+# What an operation cannot do without.
+REQUIRED = {"watermark": {"image": MARK}, "circle": {"radius": 8}}
+
+
+def request(keys, value):
+    """The JSON that gives this value to this place, and what has to be with it."""
+    operations = contract.nested(keys, value)
+    for name, given in REQUIRED.get(keys[0], {}).items():
+        operations[keys[0]].setdefault(name, given)
+    return operations
 
 
 def refused(operations, code, *words):
@@ -71,7 +83,8 @@ def beyond(argument):
         return [argument["min"] - 1, argument["max"] + 1, "7", True, [1]] + ([argument["min"] + 0.5] if kind == "integer" else [])
     if kind in ("length", "sides"):
         return [argument["max"] + 1, "%d%%" % (argument["max_percent"] + 1), -1, "x", True]
-    return {"boolean": [1, "true", []], "choice": ["nonsense", 1, True], "color": ["red", "#12345", 7, True]}.get(kind, [])
+    return {"boolean": [1, "true", []], "choice": ["nonsense", 1, True], "color": ["red", "#12345", 7, True],
+            "picture": [7, True, [], ""]}.get(kind, [])
 
 
 @test
@@ -85,19 +98,19 @@ def ranges():
         values = beyond(leaf.argument)
         assert values, "no wrong value of type %s is known" % leaf.argument["type"]
         for value in values:
-            refused(contract.nested(leaf.keys, value), "22023", "operations." + ".".join(leaf.keys))
+            refused(request(leaf.keys, value), "22023", "operations." + ".".join(leaf.keys))
 
 
 @test
 def defaults():
     """Defaults given in words do what leaving them out does."""
-    plain = server.edit(TINY, {}, {"format": "png"})
     for leaf in LOCAL:
         default = leaf.argument["default"]
         if default is None or len(leaf.keys) > 2 or (len(leaf.keys) == 2 and "threshold" in leaf.keys):
             continue
-        operations = contract.nested(leaf.keys, default)
-        equal(server.edit(TINY, operations, {"format": "png"}), plain, str(operations))
+        operations = request(leaf.keys, default)
+        left_out = {leaf.keys[0]: REQUIRED[leaf.keys[0]]} if leaf.keys[0] in REQUIRED else {}
+        equal(server.edit(TINY, operations, {"format": "png"}), server.edit(TINY, left_out, {"format": "png"}), str(operations))
     equal(server.edit(TINY, {"trim": {"threshold": 10}}), server.edit(TINY, {"trim": True}))
     equal(server.edit(TINY, {"adjustments": {"hdr": {}}}), server.edit(TINY, {"adjustments": {"hdr": 100}}))
 
