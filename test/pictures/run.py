@@ -25,6 +25,7 @@ try:
     import test_orientation
     import test_facts
     import test_adjustments
+    import test_named
 
     if len(sys.argv) > 1:
         tap.tests[:] = [t for t in tap.tests if any(part in t.__doc__ for part in sys.argv[1:])]
