@@ -61,7 +61,7 @@ transformed(ImgPicture *picture, VipsImage *image, cmsHTRANSFORM transform)
 {
 	int			bands = T_CHANNELS(cmsGetTransformOutputFormat(transform)) + T_EXTRA(cmsGetTransformOutputFormat(transform));
 	size_t		line = (size_t) image->Xsize * bands;
-	unsigned char *pixels = g_try_malloc(line * image->Ysize);
+	unsigned char *pixels = img_allocate_pixels(line * image->Ysize);
 
 	if (pixels == NULL)
 	{

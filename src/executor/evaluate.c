@@ -8,13 +8,16 @@
  * other, in the calling thread.
  */
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "executor/pipeline.h"
 
 #define STRIP_BYTES		(256 * 1024)
 #define STRIP_LINES		16
 #define TILE_SIDE		128
+#define HUGE_PAGE		(2 * 1024 * 1024)
 #define LOOK_INTERVAL	(20 * 1000) /* µs between looks at the client */
 
 /* True when the client has closed its end: nobody waits for the result. */
@@ -105,6 +108,20 @@ compute(ImgPicture *picture, VipsImage *image, VipsRegion *region, unsigned char
 	return true;
 }
 
+void *
+img_allocate_pixels(size_t size)
+{
+	void	   *memory;
+
+	if (size < 4 * HUGE_PAGE)
+		return malloc(size);
+	if (posix_memalign(&memory, HUGE_PAGE, size) != 0)
+		return NULL;
+	/* a hint: nothing depends on it */
+	madvise(memory, size, MADV_HUGEPAGE);
+	return memory;
+}
+
 /*
  * A profile goes along until the colours have been converted; other metadata
  * stay behind.  Whoever needs some takes them from the image that was loaded.
@@ -144,7 +161,7 @@ evaluate(ImgPicture *picture, VipsImage *image, int tile_width, int tile_height)
 
 	if (image->dtype == VIPS_IMAGE_SETBUF_FOREIGN)
 		return g_object_ref(image); /* lies in memory */
-	pixels = g_try_malloc(size);
+	pixels = img_allocate_pixels(size);
 	if (pixels == NULL)
 	{
 		img_fail_memory(picture, size);

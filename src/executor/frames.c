@@ -180,7 +180,7 @@ turned(ImgPicture *picture, VipsImage *image, bool mirror, VipsAngle turn)
 	int			width = lies ? image->Ysize : image->Xsize;
 	int			height = lies ? image->Xsize : image->Ysize;
 	Walk		walk = make_walk(image, mirror, turn);
-	uint8_t    *pixels = g_try_malloc(VIPS_IMAGE_SIZEOF_IMAGE(image));
+	uint8_t    *pixels = img_allocate_pixels(VIPS_IMAGE_SIZEOF_IMAGE(image));
 
 	if (pixels == NULL)
 	{

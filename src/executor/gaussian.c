@@ -132,7 +132,7 @@ img_gaussian(ImgPicture *picture, VipsImage *image, double sigma)
 	g.line = (size_t) source->Xsize * g.bands;
 	size = g.line * source->Ysize + IMG_RESAMPLE_SLACK;
 	done = make_buffers(picture, &g, sigma) &&
-		((pixels = g_try_malloc(size)) != NULL || img_fail_memory(picture, size)) &&
+		((pixels = img_allocate_pixels(size)) != NULL || img_fail_memory(picture, size)) &&
 		blur(picture, &g, source, pixels);
 	free_buffers(&g);
 	g_object_unref(source);

@@ -26,7 +26,7 @@ img_map_rows(ImgPicture *picture, VipsImage *image, int bands, ImgRowFunction fu
 
 	if (source == NULL)
 		return NULL;
-	pixels = g_try_malloc(line * height);
+	pixels = img_allocate_pixels(line * height);
 	if (pixels == NULL)
 		img_fail_memory(picture, line * height);
 	for (int y = 0; y < height && picture->outcome == IMG_DONE; y++)

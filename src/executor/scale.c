@@ -246,7 +246,7 @@ shrunk(ImgPicture *picture, VipsImage *image, int width, int height, const ImgBo
 	Scaling		s = {.picture = picture, .image = image, .bands = image->Bands,
 		.alpha = vips_image_hasalpha(image)};
 	size_t		line = (size_t) box->width * image->Bands;
-	uint8_t    *pixels = g_try_malloc(line * box->height + IMG_RESAMPLE_SLACK);
+	uint8_t    *pixels = img_allocate_pixels(line * box->height + IMG_RESAMPLE_SLACK);
 	bool		done = pixels != NULL && prepare(&s, width, height, box);
 
 	if (!done)
