@@ -7,9 +7,12 @@
  *
  *	dispatcher.c			the loop
  *	dispatcher_claim.c		from the queue to the executors (one transaction)
+ *	dispatcher_request.c	what jobs ask for
+ *	dispatcher_fetch.c		their pictures
  *	dispatcher_reuse.c		results that are there already
  *	dispatcher_executors.c	sending, receiving, deadlines, deaths
  *	dispatcher_settle.c		from the executors to the tables (one transaction)
+ *	dispatcher_outcome.c	results as the tables take them
  *	dispatcher_network.c	pictures that come and results that go over the network
  *	dispatcher_upload.c		large results, in parts
  *	dispatcher_transfer.c	the fetcher: requests that wait, run, and have failed
@@ -94,6 +97,7 @@ typedef struct ImgJob
 	bool		uncommitted;	/* in a transaction that has not ended */
 	int			transfers;		/* that have not been answered */
 	int			losses;			/* of them to fetchers that died */
+	bool		in_row;			/* the result is written to the row */
 	char	   *storage;		/* server of the results; NULL: the database */
 	ImgStored  *stored;			/* beside answer.output */
 	ImgUpload  *upload;			/* of the only output; NULL: none */
@@ -164,10 +168,19 @@ extern const ImgRowSource *img_writing;
  * executors, commits, and sends them. */
 extern void img_claim_and_send(void);
 extern void img_publish_next_due(void); /* before sleeping */
+
+/* dispatcher_request.c */
+
+/* Compiles what a job asks for; false: it has failed. */
+extern bool img_plan_job(ImgJob *job, Jsonb *json);
 extern bool img_guarded(ImgJob *job, const char *stage, void (*step) (ImgJob *job, void *arg), void *arg);
 
 /* Runs one step in a subtransaction; its error, or NULL. */
 extern ErrorData *img_try(void (*step) (void *arg), void *arg);
+
+/* dispatcher_fetch.c: the picture of a job, or its result if there is one; false:
+ * the job has ended, or waits for the network. */
+extern bool img_fetch(ImgJob *job, ImgInput *input);
 
 /* dispatcher_reuse.c: if a job's result is going to be stored in the database
  * and there is one like it, the job takes it (job->reused).  picture is the
@@ -203,6 +216,11 @@ extern void img_body_close(ImgBody *body);
 extern void img_transfers_receive(void);	/* takes in every answer there is */
 extern long img_transfers_send(void);	/* what waits; ms until the next look */
 extern void img_transfers_end(void);
+
+/* dispatcher_outcome.c: within the transaction that settles */
+extern Datum img_outcome(ImgJob *job, int ordinal, TupleDesc desc);	/* one output, as img_finish() takes it */
+extern void img_store_large_results(ImgJob *job);	/* what outcomes have left out */
+extern char *img_result_uri(ImgJob *job);	/* storage://… */
 
 /* dispatcher_settle.c */
 extern void img_settle(void);

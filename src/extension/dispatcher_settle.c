@@ -20,11 +20,8 @@
 #include "commands/async.h"
 #include "commands/trigger.h"
 #include "extension/dispatcher.h"
-#include "extension/server.h"
-#include "storage/encode.h"
 #include "extension/home.h"
 #include "extension/imgapi.h"
-#include "extension/operation.h"
 #include "extension/settings.h"
 #include "funcapi.h"
 #include "utils/array.h"
@@ -68,21 +65,12 @@ static ImgStatement abandon = {
 	"SELECT $S.img_abandon($1, $2, $3, $4, $5)", 5, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID}
 };
 
-/* A large result goes into its row by itself: in an array of outcomes it would
- * be in memory several times. */
-#define LARGE_RESULT	(1024 * 1024)
-static ImgStatement store_large = {
-	"UPDATE $S.img_object SET data = $3 WHERE job_id = $1 AND role = 'output' AND ordinal = $2",
-	3, {UUIDOID, INT4OID, BYTEAOID}
-};
-
 /* What is settled in this transaction. */
 typedef struct Batch
 {
 	ImgJob	   *job[BATCH];
 	bool		settled[BATCH];
 	bool		held[BATCH];
-	bool		in_row[BATCH];	/* the output is written to the row */
 	int			count;
 } Batch;
 
@@ -211,37 +199,9 @@ img_find_gone(ImgJob **jobs, int count, bool *gone)
 	memcpy(gone, batch.settled, count * sizeof(bool));
 }
 
-/* img_object.path of an output: the job's id, and which of several. */
-static char *
-output_path(ImgJob *job, int ordinal)
-{
-	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->id)));
-
-	return img_output_name(id, NULL, ordinal, job->answer.outputs, &job->answer.output[ordinal].facts);
-}
-
-/* What a text column that wants a result gets. */
-static char *
-output_uri(ImgJob *job)
-{
-	if (job->storage != NULL)
-		return psprintf("storage://%s/%s", job->storage, job->stored[0].path);
-	return psprintf("storage://" IMG_DATABASE_STORAGE "/%s", output_path(job, 0));
-}
-
-/* img_object.name: what a download is called. */
-static char *
-output_name(ImgJob *job, int ordinal)
-{
-	if (job->operation_id == NULL && job->name == NULL)
-		return output_path(job, ordinal);
-	return img_output_name(job->name ? job->name : DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->id))),
-						   job->operation_id, ordinal, job->answer.outputs, &job->answer.output[ordinal].facts);
-}
-
 /* What goes to the target column, and whether that is the picture itself. */
 static Datum
-target_value(ImgJob *job, int i)
+target_value(ImgJob *job)
 {
 	switch (img_column_type(job->row.table, job->row.target_column))
 	{
@@ -249,9 +209,9 @@ target_value(ImgJob *job, int i)
 			return UUIDPGetDatum(&job->id);
 		case TEXTOID:
 		case VARCHAROID:
-			return CStringGetTextDatum(output_uri(job));
+			return CStringGetTextDatum(img_result_uri(job));
 		default:
-			batch.in_row[i] = true;
+			job->in_row = true;
 			return PointerGetDatum(job->answer.output->data);
 	}
 }
@@ -266,7 +226,7 @@ static void
 write_step(ImgJob *job, void *arg)
 {
 	Write	   *write = arg;
-	Datum		value = target_value(job, write->i);
+	Datum		value = target_value(job);
 	ImgIdentity before;
 	ConstraintsSetStmt immediately = {.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
 
@@ -321,80 +281,6 @@ write_target(int i)
 	img_job_end(job, IMG_END_CANCELLED);
 }
 
-static bool
-is_large(int i, int ordinal)
-{
-	return batch.job[i]->storage == NULL && !batch.in_row[i] &&
-		batch.job[i]->answer.output[ordinal].bytes > LARGE_RESULT;
-}
-
-/* What outcomes have left out. */
-static void
-store_large_results(int i)
-{
-	ImgJob	   *job = batch.job[i];
-
-	for (int ordinal = 0; ordinal < job->answer.outputs; ordinal++)
-	{
-		Datum		values[] = {UUIDPGetDatum(&job->id), Int32GetDatum(ordinal), PointerGetDatum(job->answer.output[ordinal].data)};
-
-		if (is_large(i, ordinal))
-			img_execute(&store_large, values, NULL);
-	}
-}
-
-/* The hash of a result that does not go along with its outcome. */
-static Datum
-sha256_datum(const ImgJob *job, int ordinal)
-{
-	bytea	   *value = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	const ImgOutput *output = &job->answer.output[ordinal];
-
-	SET_VARSIZE(value, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	if (job->storage != NULL)
-		memcpy(VARDATA(value), job->stored[ordinal].sha256, PG_SHA256_DIGEST_LENGTH);
-	else
-		img_hash(PG_SHA256, VARDATA(output->data), output->bytes, (uint8 *) VARDATA(value), PG_SHA256_DIGEST_LENGTH);
-	return PointerGetDatum(value);
-}
-
-/* One output of a job, as img_finish() takes it. */
-static Datum
-outcome_of(int i, int ordinal, TupleDesc desc)
-{
-	ImgJob	   *job = batch.job[i];
-	const ImgReply *reply = &job->answer.reply;
-	const ImgOutput *output = &job->answer.output[ordinal];
-	const char *warning = job->reused ? job->reused_warning : img_warning_text(reply->warnings);
-	Datum		values[14];
-	bool		nulls[14] = {false};
-
-	values[0] = UUIDPGetDatum(&job->id);
-	values[1] = Int16GetDatum(job->attempt);
-	nulls[2] = job->reused;
-	values[2] = TimestampTzGetDatum(reply->started_at -
-									(int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY);
-	nulls[3] = warning == NULL;
-	values[3] = warning ? CStringGetTextDatum(warning) : (Datum) 0;
-	values[4] = img_facts_datum(&reply->source, job->input_bytes);
-	values[5] = Int32GetDatum(ordinal);
-	values[6] = CStringGetTextDatum(output_name(job, ordinal));
-	values[7] = img_facts_datum(&output->facts, output->bytes);
-	values[8] = CStringGetTextDatum(batch.in_row[i] ? "row" : job->storage ? job->storage : IMG_DATABASE_STORAGE);
-	values[9] = CStringGetTextDatum(batch.in_row[i] ? psprintf("%s/%s", job->row.key, job->row.target_column) :
-									job->storage ? job->stored[ordinal].path : output_path(job, ordinal));
-	nulls[10] = job->storage != NULL || batch.in_row[i] || is_large(i, ordinal);
-	values[10] = PointerGetDatum(output->data);
-	nulls[11] = !job->may_be_reused;
-	values[11] = UUIDPGetDatum(&job->made_of);
-	nulls[12] = !job->reused;
-	values[12] = UUIDPGetDatum(&job->reused_from);
-	/* of what is in the row, too: it tells later whether it still is */
-	nulls[13] = !nulls[10];
-	values[13] = nulls[13] ? (Datum) 0 : sha256_datum(job, ordinal);
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
-}
-
 /* The outputs of all jobs of the batch that went well; how many. */
 static int
 collect_outcomes(Oid type, Datum **outcomes)
@@ -409,7 +295,7 @@ collect_outcomes(Oid type, Datum **outcomes)
 	for (int i = 0; i < batch.count; i++)
 		if (batch.held[i] && batch.job[i]->end == IMG_END_DONE)
 			for (int j = 0; j < batch.job[i]->answer.outputs; j++)
-				(*outcomes)[n++] = outcome_of(i, j, desc);
+				(*outcomes)[n++] = img_outcome(batch.job[i], j, desc);
 	ReleaseTupleDesc(desc);
 	return n;
 }
@@ -438,7 +324,7 @@ finish_done(void)
 	SPI_freetuptable(SPI_tuptable);
 	for (int i = 0; i < batch.count; i++)
 		if (batch.held[i] && batch.settled[i] && batch.job[i]->end == IMG_END_DONE)
-			store_large_results(i);
+			img_store_large_results(batch.job[i]);
 }
 
 static void
