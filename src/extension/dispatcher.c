@@ -473,6 +473,7 @@ sleep_until_something(WaitEventSet *events, long wait)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
+		img_delete_soon();
 		(void) look_for_extension();
 	}
 }

@@ -101,10 +101,10 @@ fetch_source(ImgJob *job, Fetched *fetched)
 		fetch_object(job, fetched);
 	else
 		fetched->found = true;
-	if (!fetched->found || job->input == NULL)
+	if (!fetched->found)
 		return;
 	fetched->remote = img_needs_network(job);
-	if (!fetched->remote)
+	if (!fetched->remote && job->input != NULL)
 		fetched->picture = PointerGetDatum(fetch_named(job, job->input));
 }
 
