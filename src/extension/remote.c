@@ -200,7 +200,7 @@ read_outcome(const ImgFetchReply *reply, ImgRemoteFailure *failure)
 	{
 		case IMG_FETCH_REFUSED:
 			failure->sqlstate = reply->stage == IMG_FETCH_AT_URL ? ERRCODE_INVALID_PARAMETER_VALUE : ERRCODE_INSUFFICIENT_PRIVILEGE;
-			if (reply->stage != IMG_FETCH_AT_URL)
+			if (reply->stage == IMG_FETCH_AT_POLICY)
 				failure->hint = "An administrator may allow it for one server: ALTER SERVER name OPTIONS (ADD allow_private 'true'); or for all URLs: ALTER SYSTEM SET imgapi.allow_private_networks = on;";
 			break;
 		case IMG_FETCH_LIMIT:

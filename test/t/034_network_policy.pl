@@ -39,8 +39,8 @@ foreach my $host (sort keys %hosts)
 is_deeply(web_state()->{seen}, [], 'no request was made');
 
 # The same of servers.
-sql(qq{CREATE SERVER inner TYPE 'http' FOREIGN DATA WRAPPER imgapi OPTIONS (url '$web')});
-my $id = fetch_job($node, 'storage://inner/picture/a.png');
+sql(qq{CREATE SERVER indoors TYPE 'http' FOREIGN DATA WRAPPER imgapi OPTIONS (url '$web')});
+my $id = fetch_job($node, 'storage://indoors/picture/a.png');
 is(wait_job($node, $id), 'ERROR', 'a server on a private address is refused');
 job_is($node, $id, 'error_code, stage', '42501|policy', '… by policy');
 sql(qq{CREATE SERVER store TYPE 's3' FOREIGN DATA WRAPPER imgapi OPTIONS (endpoint '$web', bucket 'bucket', path_style 'true');
@@ -60,8 +60,8 @@ fails_with($node, q{SET ROLE maker; ALTER SERVER mine OPTIONS (ADD allow_private
 	'42501', qr/permission denied to use option "allow_private"/, '… later too');
 
 # One server.
-sql(q{ALTER SERVER inner OPTIONS (ADD allow_private 'true')});
-is(wait_job($node, fetch_job($node, 'storage://inner/picture/a.png')), 'DONE', 'an administrator allows it for a server');
+sql(q{ALTER SERVER indoors OPTIONS (ADD allow_private 'true')});
+is(wait_job($node, fetch_job($node, 'storage://indoors/picture/a.png')), 'DONE', 'an administrator allows it for a server');
 is(wait_job($node, fetch_job($node, "$web/picture/a.png")), 'ERROR', '… for no other URL');
 
 # All.
