@@ -54,7 +54,7 @@ is_deeply(web_state()->{seen}, [], 'no request was made');
 sql(q{CREATE ROLE maker LOGIN; GRANT USAGE ON FOREIGN DATA WRAPPER imgapi TO maker});
 fails_with($node, "SET ROLE maker; CREATE SERVER mine TYPE 'http' FOREIGN DATA WRAPPER imgapi OPTIONS (url '$web', allow_private 'true')",
 	'42501', qr/permission denied to use option "allow_private"/, 'allow_private is for administrators');
-fails_with($node, "SET ROLE maker; SET imgapi.allow_private_networks = on", '42501', qr/permission denied/, 'and so is imgapi.allow_private_networks');
+fails_with($node, "SET ROLE maker; ALTER SYSTEM SET imgapi.allow_private_networks = on", '42501', qr/permission denied/, 'and so is imgapi.allow_private_networks');
 sql(qq{SET ROLE maker; CREATE SERVER mine TYPE 'http' FOREIGN DATA WRAPPER imgapi OPTIONS (url '$web')});
 fails_with($node, q{SET ROLE maker; ALTER SERVER mine OPTIONS (ADD allow_private 'true')},
 	'42501', qr/permission denied to use option "allow_private"/, '… later too');

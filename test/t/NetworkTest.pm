@@ -15,7 +15,7 @@ use JSON::PP;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(network_node web_server web bucket web_rule web_state web_seen release forget objects
+our @EXPORT = qw(network_node web_server stop_web_server web bucket store_job put_object web_rule web_state web_seen release forget objects
   fetch_job fetchers thumbnail errors_of delete_rows due held);
 
 my $thumbnail = '{"resizing": {"width": 16}}';
@@ -34,22 +34,26 @@ sub network_node
 
 # ----------------------------------------------------------- the web server
 
+# Started; and after stop_web_server() again, at the same port.
 sub web_server
 {
-	$server_pid = open2($from_server, $to_server, '/usr/bin/python3', "$ENV{TESTDIR}/test/t/web_server.py");
+	$server_pid = open2($from_server, $to_server, '/usr/bin/python3', "$ENV{TESTDIR}/test/t/web_server.py", $port{http} // 0);
 	my $line = <$from_server> // die 'the web server did not start';
 	%port = %{ decode_json($line) };
 	return "http://127.0.0.1:$port{http}";
 }
 
+sub stop_web_server
+{
+	kill 'KILL', $server_pid;
+	waitpid $server_pid, 0;
+	$server_pid = 0;
+}
+
 END
 {
 	my $status = $?;
-	if ($server_pid)
-	{
-		kill 'KILL', $server_pid;
-		waitpid $server_pid, 0;
-	}
+	stop_web_server() if $server_pid;
 	$? = $status;
 }
 
@@ -76,6 +80,9 @@ sub web_rule { control({ rule => {@_} }); }
 sub release { control({ release => JSON::PP::true }); }
 sub forget { control({ forget => JSON::PP::true }); }
 sub objects { return web_state()->{objects}; }
+
+# An object of somebody else's in the bucket.
+sub put_object { control({ put => $_[0] }); }
 
 # Requests that have come: of a method, for a path that matches.
 sub web_seen
@@ -113,6 +120,14 @@ sub fetch_job
 	my ($node, $input, @more) = @_;
 
 	return $node->safe_psql('postgres', 'SELECT img_submit(' . join(', ', "'$input'::text", "'$thumbnail'", @more) . ')');
+}
+
+# Queues a picture whose result goes to a server.
+sub store_job
+{
+	my ($node, $destination, @more) = @_;
+
+	return submit($node, small_png(3), $thumbnail, qq{'{"destination": "$destination"}'}, @more);
 }
 
 sub errors_of

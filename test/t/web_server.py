@@ -1,5 +1,5 @@
-"""A web server and a bucket that do what a test tells them: web_server.py, until
-its standard input ends.
+"""A web server and a bucket that do what a test tells them: web_server.py [PORT],
+until its standard input ends.
 
 Prints its ports as JSON: http, and https with a certificate nobody knows. Pages
 are those of ../fetcher/server.py and the on_… below; what follows the first
@@ -8,7 +8,7 @@ held, GET /control tells what has happened.
 
 The bucket asks for no signature. A rule is for requests whose method and path
 match, so many times: "hold" waits before anything is done, "hold_answer" after
-it, until there is a release; "status" and "close" answer badly.
+it, until there is a release; "status", "close" and "status_after" answer badly.
 """
 import hashlib
 import json
@@ -167,7 +167,7 @@ class State:
         """True: the request has been answered."""
         with self.lock:
             rule = next((r for r in self.rules if r["times"] > 0 and r["method"] in ("", handler.command) and
-                         r["path"] in path and (when == "after") == (r["do"] == "hold_answer")), None)
+                         r["path"] in path and (when == "after") == (r["do"] in ("hold_answer", "status_after"))), None)
             if rule is None:
                 return False
             rule["times"] -= 1
@@ -185,8 +185,8 @@ class State:
         return True
 
 
-def start(state, tls=None):
-    one = server.Server(tls=tls)
+def start(state, tls=None, port=0):
+    one = server.Server(tls=tls, port=port)
     one.state = state
     one.RequestHandlerClass = Handler
     return one
@@ -194,7 +194,8 @@ def start(state, tls=None):
 
 def main():
     state = State()
-    print(json.dumps({"http": start(state).port, "https": start(state, server.tls_context()).port}), flush=True)
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    print(json.dumps({"http": start(state, port=port).port, "https": start(state, server.tls_context()).port}), flush=True)
     sys.stdin.read()
     os._exit(0)
 
