@@ -87,7 +87,8 @@ ok(exists objects()->{'patient.png'}, '… and stored');
 
 # -------------------------------------------- what changes under way
 
-sql(q{CREATE ROLE painter LOGIN; GRANT USAGE ON FOREIGN SERVER told TO painter});
+sql(q{CREATE ROLE painter LOGIN; GRANT USAGE ON FOREIGN SERVER told TO painter;
+	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO painter});
 my $later = sql(q{SET ROLE painter; SELECT img_submit('\x00'::bytea, output => '{"destination": "storage://told/later.png"}', run_after => now() + interval '1 day')} =~ s/'\\x00'::bytea/literal(small_png())/er);
 my $other = sql(q{SET ROLE painter; SELECT img_submit('storage://told/patient.png'::text, run_after => now() + interval '1 day')});
 sql('REVOKE USAGE ON FOREIGN SERVER told FROM painter; UPDATE img_job_live SET run_after = now(); SELECT img_start_worker()');
@@ -130,7 +131,7 @@ bucket($node, 'moving');
 web_rule(method => 'PUT', path => '/bucket/move.png', do => 'status', code => 503);
 $id = store_job($node, 'storage://moving/move.png');
 poll_is($node, "SELECT attempts, status FROM img_job WHERE id = '$id'", '1|ACCEPTED', 'a job waits for its second attempt');
-sql("ALTER SERVER moving OPTIONS (ADD prefix 'elsewhere')");
+sql("ALTER SERVER moving OPTIONS (ADD prefix 'elsewhere/')");
 is(wait_job($node, $id), 'DONE', 'ALTER SERVER: it is done');
 is(join(',', sort keys %{ objects() }), 'elsewhere/move.png', '… at the new place');
 

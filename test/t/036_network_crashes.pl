@@ -7,6 +7,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use ImgTest;
 use NetworkTest;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = network_node('node', 'imgapi.auto_purge' => 'off');
@@ -69,9 +70,12 @@ sub kill_dispatcher
 sub kill_postmaster
 {
 	my @left = (dispatcher(), fetcher());
+	my $postmaster = slurp_file($node->data_dir . '/postmaster.pid') =~ s/\n.*//sr;
 
 	$node->kill9;
 	ok(wait_until(sub { !grep { alive($_) } @left }), 'its processes go with it');
+	# A zombie still counts as a running server.
+	wait_until(sub { !-e "/proc/$postmaster" }) or die "postmaster $postmaster did not go";
 	$node->start;
 	wait_dispatcher($node);
 }
@@ -151,7 +155,7 @@ foreach my $time (1 .. 3)
 	kill_fetcher();
 }
 is(wait_job($node, $id), 'DONE', 'the job is done in the end');
-is(errors_of($node, $id), '1|t|58000|fetcher', '… by another attempt');
+is(errors_of($node, $id), '1|t|58000|store', '… by another attempt');
 release();
 
 # ------------------------------------------------- nothing is left behind
