@@ -9,7 +9,7 @@ use NetworkTest;
 use S3Test;
 use Test::More;
 
-my $node = network_node('node');
+my $node = network_node('node', log_statement => 'none', log_min_error_statement => 'panic');
 my $web = web_server();
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
