@@ -18,6 +18,9 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 
 #define SECRET_LENGTH		32
 #define SIGNATURE_LENGTH	(2 * PG_SHA256_DIGEST_LENGTH)

@@ -23,8 +23,7 @@ PG_FUNCTION_INFO_V1(img_storage_uri);
 /* Bytes of a user's text that an error shows. */
 #define SHOWN_BYTES	200
 
-pg_attribute_noreturn()
-static void
+static _Noreturn void
 refuse(const char *source, const char *problem, const char *hint)
 {
 	int			length = strlen(source);
