@@ -149,6 +149,8 @@ typedef struct ImgDispatcher
 	int			nsent;
 	dlist_head	network;
 	int			nnetwork;
+	int			nreading;		/* of them, sources that have been asked for */
+	int			nstoring;		/* of them, results */
 	bool		network_jobs;	/* lately there were some in the queue */
 	size_t		reused_bytes;	/* of the ended jobs' results */
 	double		job_ms;			/* running mean of the work of one job */

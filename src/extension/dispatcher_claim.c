@@ -31,8 +31,13 @@ static ImgStatement next_due = {
 
 /* Results that wait to be settled, above which nothing is claimed. */
 #define MOST_ENDED	128
-/* Jobs on the network. */
-#define MOST_NETWORK	256
+/* Jobs on the network: so many may hang before others wait for them.  Results
+ * take memory. */
+#define MOST_NETWORK	2048
+#define MOST_STORING	256
+/* The most in one claim, and when it is worth another. */
+#define MOST_CLAIMED	256
+#define NETWORK_ROOM	32
 /* Bytes of results taken over, above which no more are until those are settled. */
 #define MOST_REUSED	(8 * 1024 * 1024)
 
@@ -138,7 +143,6 @@ static void
 take_remote(void)
 {
 	dlist_mutable_iter iter;
-	int			taken = 0;
 
 	dlist_foreach_modify(iter, &img_dispatcher.claimed)
 	{
@@ -149,11 +153,8 @@ take_remote(void)
 		dlist_delete(iter.cur);
 		img_dispatcher.nclaimed--;
 		img_network_take(job);
-		taken++;
 	}
-	if (taken > 0)
-		img_dispatcher.network_jobs = true;
-	else if (img_dispatcher.nnetwork == 0)
+	if (img_dispatcher.nnetwork == 0)
 		img_dispatcher.network_jobs = false;
 }
 
@@ -196,14 +197,14 @@ claimable(void)
 	int			in_hand = img_dispatcher.nclaimed + img_dispatcher.nsent;
 
 	/* Those on the network wait for others, not for us: many at once. */
-	if (img_dispatcher.network_jobs && img_dispatcher.nclaimed < MOST_NETWORK / 4)
+	if (img_dispatcher.network_jobs && img_dispatcher.nclaimed < MOST_CLAIMED / 4)
 	{
 		room = MOST_NETWORK - img_dispatcher.nnetwork - img_dispatcher.nclaimed;
-		in_hand = MOST_NETWORK / 8;
+		in_hand = NETWORK_ROOM;
 	}
 
 	/* What cannot be written down must not pile up. */
-	if (img_dispatcher.nended > MOST_ENDED)
+	if (img_dispatcher.nended > MOST_ENDED || img_dispatcher.nstoring > MOST_STORING)
 		return 0;
 	/* A claim costs as much for twenty jobs as for one. */
 	if (room < in_hand)
@@ -212,7 +213,7 @@ claimable(void)
 	if (imgapi_max_inflight > 0)
 		room = Min(room, imgapi_max_inflight - img_dispatcher.nclaimed - img_dispatcher.nsent -
 				   img_dispatcher.nnetwork - img_dispatcher.nended);
-	return Max(0, Min(room, 256));
+	return Max(0, Min(room, MOST_CLAIMED));
 }
 
 /* One transaction; false: there is nothing more to do for now. */
@@ -220,6 +221,7 @@ static bool
 claim_and_send_some(void)
 {
 	int			count = img_dispatcher.look ? claimable() : 0;
+	int			on_network = img_dispatcher.nnetwork;
 	bool		fed;
 
 	if (count == 0 && (img_dispatcher.nclaimed == 0 || img_station_for(0) == NULL))
@@ -247,7 +249,8 @@ claim_and_send_some(void)
 	CommitTransactionCommand();
 	img_stations_send();
 	take_remote();
-	return fed;
+	/* jobs for the network left executors without work: claim others */
+	return fed || img_dispatcher.nnetwork > on_network;
 }
 
 void

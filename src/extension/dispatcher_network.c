@@ -32,6 +32,8 @@
 
 /* A result that no row names so long after it was begun is removed. */
 #define FORGOTTEN		"1 hour"
+/* Jobs whose sources are being read; others wait, at the cost of a few bytes. */
+#define MOST_READING	IMG_FETCH_TRANSFERS
 /* What an answer may say that is no picture. */
 #define SMALL_ANSWER	(64 * 1024)
 
@@ -46,12 +48,23 @@ img_needs_network(const ImgJob *job)
 		(job->request.other != NULL && job->other.length == 0 && img_is_remote(job->request.other));
 }
 
-void
-img_network_take(ImgJob *job)
+/* A job on the list has its results already, or else waits for its source. */
+static bool
+is_storing(const ImgJob *job)
 {
-	job->asked = false;
+	return job->answer.outputs > 0;
+}
+
+static void
+join_network(ImgJob *job, bool asked)
+{
+	job->asked = asked;
 	dlist_push_tail(&img_dispatcher.network, &job->node);
 	img_dispatcher.nnetwork++;
+	if (is_storing(job))
+		img_dispatcher.nstoring++;
+	else if (asked)
+		img_dispatcher.nreading++;
 }
 
 static void
@@ -59,6 +72,25 @@ leave_network(ImgJob *job)
 {
 	dlist_delete(&job->node);
 	img_dispatcher.nnetwork--;
+	if (is_storing(job))
+		img_dispatcher.nstoring--;
+	else if (job->asked)
+		img_dispatcher.nreading--;
+}
+
+void
+img_network_take(ImgJob *job)
+{
+	if (!is_storing(job))
+		img_dispatcher.network_jobs = true;
+	join_network(job, false);
+}
+
+/* Results are on their way out first: sources that come take their place. */
+static bool
+may_ask(const ImgJob *job)
+{
+	return !job->asked && (is_storing(job) || img_dispatcher.nreading < MOST_READING);
 }
 
 void
@@ -375,10 +407,9 @@ drop_outputs(ImgJob *job)
 static void
 make_requests(ImgJob *job)
 {
-	bool		storing = job->answer.outputs > 0;
+	bool		storing = is_storing(job);
 	bool		stored = false;
 
-	job->asked = true;
 	/* If it fails, img_guarded() ends the job. */
 	leave_network(job);
 	if (!img_guarded(job, storing ? "store" : "fetch", storing ? store_step : ask_step, &stored))
@@ -393,8 +424,7 @@ make_requests(ImgJob *job)
 		img_job_end(job, IMG_END_DONE);
 		return;
 	}
-	dlist_push_tail(&img_dispatcher.network, &job->node);
-	img_dispatcher.nnetwork++;
+	join_network(job, true);
 	job->uncommitted = true;
 	if (storing)
 		drop_outputs(job);
@@ -437,7 +467,7 @@ img_network_pending(void)
 	if (img_transfers_have_failed() || img_delete_is_due())
 		return true;
 	dlist_foreach(iter, &img_dispatcher.network)
-		if (!dlist_container(ImgJob, node, iter.cur)->asked)
+		if (may_ask(dlist_container(ImgJob, node, iter.cur)))
 			return true;
 	return false;
 }
@@ -461,7 +491,7 @@ img_network_work(void)
 		{
 			ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
 
-			if (!job->asked)
+			if (may_ask(job))
 				make_requests(job);
 		}
 		PopActiveSnapshot();
