@@ -184,10 +184,16 @@ extern ErrorData *img_try(void (*step) (void *arg), void *arg);
  * the job has ended, or waits for the network. */
 extern bool img_fetch(ImgJob *job, ImgInput *input);
 
-/* dispatcher_reuse.c: if a job's result is going to be stored in the database
- * and there is one like it, the job takes it (job->reused).  picture is the
- * source as stored, sha256 its hash, or NULL if that is not known. */
-extern void img_reuse(ImgJob *job, Datum *picture, bytea *sha256, bytea *other);
+/* Stored pictures above this are read piece by piece, if they lie by themselves
+ * and are not compressed: then parts can be read without the rest. */
+#define IMG_LARGE_PICTURE	(1024 * 1024)
+extern bool img_can_be_sliced(Datum picture);
+
+/* dispatcher_reuse.c: if the job's result is going to be stored in the database
+ * and there is one like it, the job takes that (job->reused).  picture is the
+ * source as stored, which may be replaced by its bytes; sha256 its hash, NULL:
+ * not known. */
+extern void img_reuse(ImgJob *job, Datum *picture, const bytea *sha256, const bytea *other);
 
 /* dispatcher_executors.c */
 extern void img_stations_start(void);

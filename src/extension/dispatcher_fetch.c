@@ -18,8 +18,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-/* Stored pictures above this are read piece by piece. */
-#define LARGE_PICTURE	(1024 * 1024)
 static ImgStatement input_of = {
 	"SELECT o.data, o.sha256 FROM $S.img_object o WHERE o.job_id = $1 AND o.role = 'input'", 1, {UUIDOID}
 };
@@ -108,10 +106,8 @@ fetch_source(ImgJob *job, Fetched *fetched)
 		fetched->picture = PointerGetDatum(fetch_named(job, job->input));
 }
 
-/* Whether parts of a stored picture can be read without the rest: it lies by
- * itself, and is not compressed. */
-static bool
-can_be_sliced(Datum picture)
+bool
+img_can_be_sliced(Datum picture)
 {
 	struct varlena *stored = (struct varlena *) DatumGetPointer(picture);
 	struct varatt_external pointer;
@@ -133,7 +129,7 @@ spool(ImgJob *job, Datum picture)
 	job->source = (ImgBody) {NULL, memfd, job->input_bytes};
 	while (done < job->input_bytes)
 	{
-		struct varlena *part = detoast_attr_slice((struct varlena *) DatumGetPointer(picture), done, LARGE_PICTURE);
+		struct varlena *part = detoast_attr_slice((struct varlena *) DatumGetPointer(picture), done, IMG_LARGE_PICTURE);
 
 		if (img_write_all(memfd, VARDATA_ANY(part), VARSIZE_ANY_EXHDR(part), done) != 0)
 			ereport(ERROR,
@@ -169,7 +165,7 @@ fetch_step(ImgJob *job, void *arg)
 		img_reuse(job, &fetched->picture, fetched->sha256, fetched->other);
 	if (job->reused)
 		return;
-	if (job->input_bytes > LARGE_PICTURE && can_be_sliced(fetched->picture))
+	if (job->input_bytes > IMG_LARGE_PICTURE && img_can_be_sliced(fetched->picture))
 		spool(job, fetched->picture);
 	else
 		fetched->picture = PointerGetDatum(PG_DETOAST_DATUM_PACKED(fetched->picture));

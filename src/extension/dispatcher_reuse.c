@@ -9,6 +9,10 @@
  *
  * Locks nothing and waits for nobody: a result that another job is just about
  * to make is not there yet, and is made a second time.
+ *
+ * Most jobs find nothing, so looking must cost next to nothing: submitted
+ * pictures bring their hash along, and the rest of what is hashed (the recipe)
+ * is that of the job before.
  */
 #include "postgres.h"
 
@@ -40,35 +44,76 @@ enum
 	R_SOURCE_FORMAT, R_SOURCE_WIDTH, R_SOURCE_HEIGHT, R_WARNING
 };
 
-/* What a result is made of; the plan follows. */
+/* What a result is made of besides the source. */
 typedef struct Ingredients
 {
 	char		version[32];
 	uint32		plan_version;
 	Oid			owner;
 	ImgLimits	limits;			/* a lowered one counts for old results too */
-	uint8		source[PG_SHA256_DIGEST_LENGTH];
 	uint8		other[PG_SHA256_DIGEST_LENGTH]; /* zeros: none */
+	ImgPlan		plan;
 } Ingredients;
 
-/* SHA-256 over two parts. */
-static void
-hash(const void *first, size_t first_length, const void *second, size_t second_length, uint8 *result)
+static pg_cryptohash_ctx *
+hash_begin(void)
 {
 	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
 
-	if (context == NULL || pg_cryptohash_init(context) < 0 ||
-		pg_cryptohash_update(context, first, first_length) < 0 ||
-		pg_cryptohash_update(context, second, second_length) < 0 ||
-		pg_cryptohash_final(context, result, PG_SHA256_DIGEST_LENGTH) < 0)
+	if (context == NULL || pg_cryptohash_init(context) < 0)
+		elog(ERROR, "could not begin SHA-256: %s", pg_cryptohash_error(context));
+	return context;
+}
+
+static void
+hash_add(pg_cryptohash_ctx *context, const void *data, size_t length)
+{
+	if (pg_cryptohash_update(context, data, length) < 0)
 		elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(context));
+}
+
+static void
+hash_end(pg_cryptohash_ctx *context, uint8 *result)
+{
+	if (pg_cryptohash_final(context, result, PG_SHA256_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not end SHA-256: %s", pg_cryptohash_error(context));
 	pg_cryptohash_free(context);
 }
 
 static void
-hash_picture(const bytea *picture, uint8 *result)
+hash(const void *data, size_t length, uint8 *result)
 {
-	hash(VARDATA_ANY(picture), VARSIZE_ANY_EXHDR(picture), "", 0, result);
+	pg_cryptohash_ctx *context = hash_begin();
+
+	hash_add(context, data, length);
+	hash_end(context, result);
+}
+
+/* A large one is read piece by piece and stays as it is; any other is replaced
+ * by its bytes, which are needed again. */
+static void
+hash_picture(Datum *picture, uint8 *result)
+{
+	size_t		length = toast_raw_datum_size(*picture) - VARHDRSZ;
+	pg_cryptohash_ctx *context;
+
+	if (length <= IMG_LARGE_PICTURE || !img_can_be_sliced(*picture))
+	{
+		bytea	   *bytes = DatumGetByteaPP(*picture);
+
+		hash(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), result);
+		*picture = PointerGetDatum(bytes);
+		return;
+	}
+	context = hash_begin();
+	for (size_t done = 0; done < length; done += IMG_LARGE_PICTURE)
+	{
+		struct varlena *part = detoast_attr_slice((struct varlena *) DatumGetPointer(*picture), done, IMG_LARGE_PICTURE);
+
+		hash_add(context, VARDATA_ANY(part), VARSIZE_ANY_EXHDR(part));
+		pfree(part);
+	}
+	hash_end(context, result);
 }
 
 /* Whether the result is stored in img_object, and not in the row. */
@@ -88,11 +133,13 @@ result_is_stored(const ImgJob *job)
 	}
 }
 
-static void
-find_made_of(ImgJob *job, Datum *picture, const bytea *sha256, const bytea *other)
+/* The hash of all that a result is made of besides the source. */
+static const uint8 *
+recipe_of(const ImgJob *job, const bytea *other)
 {
+	static uint8 recipe[PG_SHA256_DIGEST_LENGTH];
+	static Ingredients last;	/* version "": none */
 	Ingredients ingredients;
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 
 	memset(&ingredients, 0, sizeof(ingredients));
 	strlcpy(ingredients.version, IMG_VERSION, sizeof(ingredients.version));
@@ -100,16 +147,30 @@ find_made_of(ImgJob *job, Datum *picture, const bytea *sha256, const bytea *othe
 	ingredients.owner = job->owner;
 	ingredients.limits = img_limits();
 	ingredients.limits.milliseconds = 0;
-	if (sha256 != NULL && VARSIZE_ANY_EXHDR(sha256) == PG_SHA256_DIGEST_LENGTH)
-		memcpy(ingredients.source, VARDATA_ANY(sha256), PG_SHA256_DIGEST_LENGTH);
-	else
-	{
-		*picture = PointerGetDatum(PG_DETOAST_DATUM_PACKED(*picture));
-		hash_picture((bytea *) DatumGetPointer(*picture), ingredients.source);
-	}
 	if (other != NULL)
-		hash_picture(other, ingredients.other);
-	hash(&ingredients, sizeof(ingredients), &job->request.plan, img_plan_size(&job->request.plan), digest);
+		hash(VARDATA_ANY(other), VARSIZE_ANY_EXHDR(other), ingredients.other);
+	memcpy(&ingredients.plan, &job->request.plan, img_plan_size(&job->request.plan));
+	if (memcmp(&ingredients, &last, sizeof(last)) != 0)
+	{
+		last.version[0] = '\0';
+		hash(&ingredients, sizeof(ingredients), recipe);
+		last = ingredients;
+	}
+	return recipe;
+}
+
+static void
+find_made_of(ImgJob *job, Datum *picture, const bytea *sha256, const bytea *other)
+{
+	uint8		both[2][PG_SHA256_DIGEST_LENGTH];
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+
+	memcpy(both[0], recipe_of(job, other), PG_SHA256_DIGEST_LENGTH);
+	if (sha256 != NULL && VARSIZE_ANY_EXHDR(sha256) == PG_SHA256_DIGEST_LENGTH)
+		memcpy(both[1], VARDATA_ANY(sha256), PG_SHA256_DIGEST_LENGTH);
+	else
+		hash_picture(picture, both[1]);
+	hash(both, sizeof(both), digest);
 	memcpy(job->made_of.data, digest, UUID_LEN);
 }
 
@@ -150,10 +211,12 @@ take_output(ImgJob *job, int ordinal, HeapTuple row, TupleDesc desc)
 	return true;
 }
 
-/* The result of that job becomes the answer; false: not all of it is there. */
+/* The result of that job becomes the answer; false: not all of it is there any
+ * more, and it is made again. */
 static bool
-take_result(ImgJob *job, Datum from)
+take_result(ImgJob *job)
 {
+	Datum		from = UUIDPGetDatum(&job->reused_from);
 	SPITupleTable *rows;
 	MemoryContext before;
 	int			count;
@@ -170,20 +233,20 @@ take_result(ImgJob *job, Datum from)
 	job->reused_bytes = 0;
 	job->reused_warning = SPI_getvalue(rows->vals[0], rows->tupdesc, R_WARNING);
 	job->answer.output = palloc0(count * sizeof(ImgOutput));
+	job->answer.outputs = count;
 	whole = facts_of(rows->vals[0], rows->tupdesc, R_SOURCE_FORMAT, &job->answer.reply.source);
 	for (int i = 0; i < count && whole; i++)
 		whole = take_output(job, i, rows->vals[i], rows->tupdesc);
-	job->answer.outputs = count;
 	MemoryContextSwitchTo(before);
 	SPI_freetuptable(rows);
 	return whole;
 }
 
 void
-img_reuse(ImgJob *job, Datum *picture, bytea *sha256, bytea *other)
+img_reuse(ImgJob *job, Datum *picture, const bytea *sha256, const bytea *other)
 {
+	Datum		stored = *picture;
 	Datum		values[2];
-	Datum		from;
 	bool		isnull;
 
 	job->may_be_reused = imgapi_reuse && result_is_stored(job);
@@ -195,7 +258,8 @@ img_reuse(ImgJob *job, Datum *picture, bytea *sha256, bytea *other)
 	img_execute(&made_before, values, NULL);
 	if (SPI_processed == 0)
 		return;
-	from = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	job->reused_from = *DatumGetUUIDP(from);
-	job->reused = take_result(job, UUIDPGetDatum(&job->reused_from));
+	job->reused_from = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	job->reused = take_result(job);
+	if (job->reused && *picture != stored)
+		pfree(DatumGetPointer(*picture));
 }

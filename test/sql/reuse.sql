@@ -181,6 +181,16 @@ SELECT pg_temp.outputs('not from a row');
 UPDATE upload SET data = pg_temp.other_picture() WHERE id = 1;
 CALL pg_temp.finish_jobs();
 SELECT pg_temp.shape(o.data), o.reused_from FROM upload u JOIN img_object o ON 'storage://database/' || o.path = u.uri WHERE u.id = 1;
+-- a large one, which is read piece by piece, has the same hash as one that was submitted
+ALTER TABLE upload ALTER COLUMN data SET STORAGE EXTERNAL;
+INSERT INTO picture SELECT 'large', img_edit(pg_temp.picture('png'), '{"resizing": {"width": 1000, "height": 900, "fit": "fill"}}', '{"format": {"type": "tiff", "compression": "lossless"}}')
+	|| (SELECT string_agg(sha256(n::text::bytea), '' ORDER BY n) FROM generate_series(1, 40000) n);
+INSERT INTO upload VALUES (4, pg_temp.picture('large'));
+CALL pg_temp.finish_jobs();
+INSERT INTO submitted SELECT 'row 4', id FROM img_job WHERE source_table = 'upload'::regclass AND source_key = '{4}';
+SELECT pg_temp.lie('row 4', 'large');
+CALL pg_temp.submit('large', pg_temp.picture('large'), '{"resizing": {"width": 12, "fit": "bounds"}}');
+SELECT octet_length(pg_temp.picture('large')) > 1048576 AS large, pg_temp.origin('row 4'), pg_temp.origin('large'), pg_temp.outputs('large');
 -- the id of the job, and the picture itself
 DROP TRIGGER uri ON upload;
 CREATE TRIGGER job AFTER INSERT ON upload FOR EACH ROW EXECUTE FUNCTION img_on_upload('data', '{"resizing": {"width": 12, "fit": "bounds"}}', 'job');

@@ -17,7 +17,7 @@ CREATE FUNCTION pg_temp.claim(worker text, jobs int, lease interval DEFAULT '1 h
 $$;
 CREATE FUNCTION pg_temp.outcome(name text, attempt int, started_at timestamptz DEFAULT NULL) RETURNS img_outcome LANGUAGE sql AS $$
 	SELECT (pg_temp.job(name), attempt, started_at, NULL, img_info(pg_temp.picture('png')), 0, name || '.gif', img_info(pg_temp.picture('gif')),
-		'database', 'path/' || name, pg_temp.picture('gif'), NULL, NULL, NULL)::img_outcome
+		'database', 'path/' || name, pg_temp.picture('gif'), pg_temp.job(name), pg_temp.job('later'), NULL)::img_outcome
 $$;
 CREATE FUNCTION pg_temp.state(name text, OUT status text, OUT attempts int, OUT worker text, OUT error text, OUT errors bigint)
 LANGUAGE sql AS $$
@@ -49,6 +49,7 @@ SELECT pg_temp.state('a'), pg_temp.state('c');
 SELECT pg_temp.shape(img_output(pg_temp.job('a')));
 SELECT role, format, width, height, path = 'path/a' AS path, bytes = octet_length(data) AS bytes, sha256 = sha256(data) AS sha256
 FROM img_object WHERE job_id = pg_temp.job('a') ORDER BY role;
+SELECT role, made_of = pg_temp.job('a') AS made_of, reused_from = pg_temp.job('later') AS reused_from FROM img_object WHERE job_id = pg_temp.job('a') ORDER BY role;
 -- a second time changes nothing
 SELECT settled FROM img_finish('one', ARRAY[pg_temp.outcome('a', 1)]);
 SELECT count(*) FROM img_object WHERE job_id = pg_temp.job('a') AND role = 'output';

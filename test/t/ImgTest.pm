@@ -31,6 +31,8 @@ $PostgreSQL::Test::Utils::timeout_default = 60;
 # ------------------------------------------------------------------- servers
 
 # A server that preloads imgapi, not started. Settings follow as name => value.
+# Its jobs are all worked on: what happens to processes could not be seen on
+# results that are taken over.
 sub new_node
 {
 	my ($name, %settings) = @_;
@@ -39,6 +41,7 @@ sub new_node
 	%settings = (
 		'shared_preload_libraries' => 'imgapi',
 		'imgapi.executors' => 2,
+		'imgapi.reuse' => 'off',
 		'max_prepared_transactions' => 10,
 		'restart_after_crash' => 'on',
 		%settings);
