@@ -1,5 +1,5 @@
-# pg_dump and pg_restore keep jobs and pictures: what waited in the old server
-# runs in the new one. pg_upgrade takes them along.
+# pg_dump and pg_restore keep jobs, pictures and operations: what waited in the
+# old server runs in the new one. pg_upgrade takes them along.
 
 use strict;
 use warnings;
@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $old = img_node('old', 'imgapi.executors' => 1);
+my $old = img_node('old', 'imgapi.executors' => 1, 'imgapi.reuse' => 'on');
 my $picture = literal(png(64, 64));
 my $dump = $old->basedir . '/dump';
 
@@ -19,6 +19,9 @@ photo_table($old);
 my $done = submit($old, png(64, 64), '{"resizing": {"width": 20}}');
 my $failed = submit($old, 'not a picture');
 is(wait_job($old, $done) . wait_job($old, $failed), 'DONEERROR', 'some jobs have ended');
+my $again = submit($old, png(64, 64), '{"resizing": {"width": 20}}');
+wait_job($old, $again);
+is(origin($old, $again), $done, 'one has taken over the result of another');
 $old->safe_psql('postgres', "INSERT INTO photo VALUES (1, 'done', $picture)");
 poll_is($old, 'SELECT thumb IS NOT NULL FROM photo', 't', 'so has one of a trigger');
 
@@ -30,11 +33,28 @@ my @waiting = map { submit($old, small_png($_)) } 1 .. 5;
 my $later = submit($old, small_png(), '{"resizing": {"width": 16}}', "run_after => now() + '1 day'");
 poll_is($old, q{SELECT count(*) > 0 FROM img_job WHERE status = 'PROCESSING'}, 't', 'others run');
 
+# Operations: one of its own, and one with the name of a template.
+$old->safe_psql('postgres', q{
+	SELECT img_operation_put('own', '[{"templateOperationId": "resize_fix", "option": {"width": 7, "height": 5}}]', 'mine', false);
+	SELECT img_operation_put('100x100', '[{"templateOperationId": "resize_fix", "option": {"width": 9, "height": 4}}]');
+});
+my $operations = q{SELECT string_agg(format('%s %s %s %s %s %s', operation_id, owner, template, realtime_service, description, data), E'\n'
+	ORDER BY operation_id, template) FROM img_operation};
+my $operations_before = $old->safe_psql('postgres', $operations);
+
 my $states = q{SELECT string_agg(DISTINCT status::text, ',' ORDER BY status::text) FROM img_job};
 is($old->safe_psql('postgres', $states), 'ACCEPTED,DONE,ERROR,PROCESSING', 'there are jobs in every state');
 
 my $numbers = 'SELECT md5(string_agg(format($$%s %s$$, id, task_id), $$,$$ ORDER BY id)) FROM img_job';
 my $before = $old->safe_psql('postgres', $numbers);
+
+# The job whose result that job has taken over.
+sub origin
+{
+	my ($node, $job) = @_;
+
+	return $node->safe_psql('postgres', "SELECT reused_from FROM img_object WHERE job_id = '$job' AND role = 'output'");
+}
 
 sub has_everything
 {
@@ -44,11 +64,15 @@ sub has_everything
 	is($node->safe_psql('postgres', "SELECT count(*) FROM img_job_error WHERE job_id = '$failed'"), 1, '… and errors');
 	is(wait_job($node, $_), 'DONE', '… a job that waited runs') foreach @waiting;
 	poll_is($node, 'SELECT count(*) FROM photo WHERE thumb IS NULL', 0, '… those of a trigger too');
-	poll_is($node, 'SELECT status, count(*) FROM img_job GROUP BY status ORDER BY status', "ACCEPTED|1\nDONE|21\nERROR|1",
+	poll_is($node, 'SELECT status, count(*) FROM img_job GROUP BY status ORDER BY status', "ACCEPTED|1\nDONE|22\nERROR|1",
 		'… all jobs are there, once');
 	is($node->safe_psql('postgres', "SELECT run_after > now() + '23 hours' FROM img_job WHERE id = '$later'"), 't',
 		'… that of tomorrow runs tomorrow');
 	is($node->safe_psql('postgres', $numbers), $before, '… numbers are kept');
+	is(origin($node, $again), $done, '… whose result is whose');
+	is($node->safe_psql('postgres', $operations), $operations_before, '… operations are there, templates once');
+	is($node->safe_psql('postgres', "SELECT (img_info(image)).width FROM img_apply($picture, '100x100')"), 9,
+		'… one with the name of a template goes before it');
 	is($node->safe_psql('postgres', 'SELECT nextval(\'img_task_id\') > max(task_id) FROM img_job'), 't', '… and go on');
 }
 
