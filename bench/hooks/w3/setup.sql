@@ -1,6 +1,9 @@
 -- The queue alone: pictures of 8x8 pixels, copied as they are. There is no job
 -- without a picture in imgapi, so "no-op" jobs go through an executor too.
 SET client_min_messages = warning;
+-- all dots are the same: each is to be worked on
+ALTER SYSTEM SET imgapi.reuse = off;
+SELECT pg_reload_conf();
 DROP EXTENSION IF EXISTS imgapi CASCADE;
 DROP TABLE IF EXISTS dot CASCADE;
 CREATE EXTENSION imgapi;
