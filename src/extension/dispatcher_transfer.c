@@ -235,6 +235,35 @@ send_one(ImgTransfer *transfer)
 	return true;
 }
 
+/*
+ * Starts it.  If that fails, those who need it wait and others do not: no error
+ * gets out.
+ */
+static void
+start_fetcher(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		img_fetcher_start(&fetcher, TRANSFERS);
+		watch(EPOLL_CTL_ADD, EPOLLIN);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		EmitErrorReport();
+		FlushErrorState();
+		strlcpy(img_dispatcher.slot->status.last_error, error->message, sizeof(img_dispatcher.slot->status.last_error));
+		(void) img_fetcher_end(&fetcher);
+		start_after = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESTART_MS);
+	}
+	PG_END_TRY();
+}
+
 /* Sends what waits; ms until it is worth another look. */
 long
 img_transfers_send(void)
@@ -248,8 +277,9 @@ img_transfers_send(void)
 	{
 		if (start_after > now)
 			return TimestampDifferenceMilliseconds(now, start_after);
-		img_fetcher_start(&fetcher, TRANSFERS);
-		watch(EPOLL_CTL_ADD, EPOLLIN);
+		start_fetcher();
+		if (fetcher.pid == 0)
+			return RESTART_MS;
 	}
 	if (blocked)
 	{
