@@ -32,7 +32,8 @@
 
 /* A result that no row names so long after it was begun is removed. */
 #define FORGOTTEN		"1 hour"
-/* Jobs whose sources are being read; others wait, at the cost of a few bytes. */
+/* Jobs whose sources are being read, or are here; others wait, at the cost of a
+ * few bytes. */
 #define MOST_READING	IMG_FETCH_TRANSFERS
 /* What an answer may say that is no picture. */
 #define SMALL_ANSWER	(64 * 1024)
@@ -86,11 +87,13 @@ img_network_take(ImgJob *job)
 	join_network(job, false);
 }
 
-/* Results are on their way out first: sources that come take their place. */
+/* Results go out first.  Sources that have come and wait for an executor count
+ * too: they are in memory. */
 static bool
 may_ask(const ImgJob *job)
 {
-	return !job->asked && (is_storing(job) || img_dispatcher.nreading < MOST_READING);
+	return !job->asked &&
+		(is_storing(job) || img_dispatcher.nreading + img_dispatcher.nclaimed < MOST_READING);
 }
 
 void
