@@ -64,6 +64,8 @@ sub kill_dispatcher
 	my $pid = dispatcher();
 
 	kill 'KILL', $pid;
+	# psql that cannot connect can be gone before the query is written to it
+	wait_until(sub { (eval { worker_pid($node) } || $pid) ne $pid }) or die "no dispatcher came after $pid";
 	wait_dispatcher($node, 'postgres', $pid);
 }
 
