@@ -9,10 +9,10 @@
 --
 -- The planner is told to use the indexes: statistics of a queue are always wrong.
 
-CREATE FUNCTION @extschema@.img_claim(worker text, jobs int, lease interval)
+CREATE FUNCTION @extschema@.img_claim(worker text, jobs int, lease interval, busy text[] DEFAULT NULL)
 RETURNS TABLE (id uuid, attempt smallint, max_attempts smallint, owner oid,
 	kind @extschema@.img_job_kind, request jsonb,
-	source_table oid, source_column text, source_key text, target_column text, input text)
+	source_table oid, source_column text, source_key text, target_column text, input text, server text)
 LANGUAGE plpgsql VOLATILE ROWS 100
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off
 AS $$
@@ -33,7 +33,7 @@ BEGIN
 		SELECT d.id FROM level CROSS JOIN LATERAL (
 			SELECT l.id FROM @extschema@.img_job_live l
 			WHERE l.priority = level.priority AND l.run_after <= present
-				AND l.lease_owner IS NULL
+				AND l.lease_owner IS NULL AND (l.server IS NULL OR l.server <> ALL (busy))
 			ORDER BY l.run_after, l.id LIMIT jobs FOR UPDATE SKIP LOCKED) d
 		WHERE level.priority IS NOT NULL
 		LIMIT jobs
@@ -45,13 +45,13 @@ BEGIN
 		RETURNING l.*
 	)
 	SELECT c.id, c.attempts, c.max_attempts, c.owner::oid, c.kind, c.request,
-		c.source_table::oid, c.source_column, c.source_key, c.target_column, c.input
+		c.source_table::oid, c.source_column, c.source_key, c.target_column, c.input, c.server
 	FROM claimed c ORDER BY c.priority, c.run_after, c.id;
 END $$;
-COMMENT ON FUNCTION @extschema@.img_claim(text, int, interval) IS
-	'Worker protocol: takes up to that many due jobs, in order of priority (lower first), run_after and id.';
+COMMENT ON FUNCTION @extschema@.img_claim(text, int, interval, text[]) IS
+	'Worker protocol: takes up to that many due jobs, in order of priority (lower first), run_after and id. Jobs of servers that are busy are left, and without busy those of any server.';
 
-CREATE FUNCTION @extschema@.img_next_due() RETURNS timestamptz
+CREATE FUNCTION @extschema@.img_next_due(busy text[] DEFAULT NULL) RETURNS timestamptz
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
@@ -66,10 +66,11 @@ BEGIN
 		SELECT pg_catalog.min(d.run_after) FROM level CROSS JOIN LATERAL (
 			SELECT l.run_after FROM @extschema@.img_job_live l
 			WHERE l.priority = level.priority AND l.lease_owner IS NULL
+				AND (l.server IS NULL OR l.server <> ALL (busy))
 			ORDER BY l.run_after LIMIT 1) d);
 END $$;
-COMMENT ON FUNCTION @extschema@.img_next_due() IS
-	'Worker protocol: when the next waiting job is due; NULL: nothing waits.';
+COMMENT ON FUNCTION @extschema@.img_next_due(text[]) IS
+	'Worker protocol: when the next waiting job is due, but for those that img_claim() leaves; NULL: nothing waits.';
 
 CREATE FUNCTION @extschema@.img_hold(worker text, jobs uuid[], attempts smallint[])
 RETURNS TABLE (id uuid, held bool, gone bool)

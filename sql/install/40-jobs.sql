@@ -167,14 +167,14 @@ DECLARE
 BEGIN
 	INSERT INTO @extschema@.img_job_live AS l SELECT new.*
 	ON CONFLICT (owner, job_key) WHERE job_key IS NOT NULL DO UPDATE
-		SET request = CASE WHEN l.lease_owner IS NULL THEN excluded.request ELSE l.request END,
-			input = CASE WHEN l.lease_owner IS NULL THEN excluded.input ELSE l.input END,
-			priority = CASE WHEN l.lease_owner IS NULL THEN excluded.priority ELSE l.priority END,
-			run_after = CASE WHEN l.lease_owner IS NULL THEN excluded.run_after ELSE l.run_after END,
-			callback_url = CASE WHEN l.lease_owner IS NULL THEN excluded.callback_url ELSE l.callback_url END,
-			max_attempts = CASE WHEN l.lease_owner IS NULL THEN excluded.max_attempts ELSE l.max_attempts END,
-			retention = CASE WHEN l.lease_owner IS NULL THEN excluded.retention ELSE l.retention END
-	RETURNING l.id, l.lease_owner IS NULL INTO present, waiting;
+		SET request = CASE WHEN l.lease_owner IS NULL AND COALESCE(l.server, new.server) IS NULL THEN excluded.request ELSE l.request END,
+			input = CASE WHEN l.lease_owner IS NULL AND COALESCE(l.server, new.server) IS NULL THEN excluded.input ELSE l.input END,
+			priority = CASE WHEN l.lease_owner IS NULL AND COALESCE(l.server, new.server) IS NULL THEN excluded.priority ELSE l.priority END,
+			run_after = CASE WHEN l.lease_owner IS NULL AND COALESCE(l.server, new.server) IS NULL THEN excluded.run_after ELSE l.run_after END,
+			callback_url = CASE WHEN l.lease_owner IS NULL AND COALESCE(l.server, new.server) IS NULL THEN excluded.callback_url ELSE l.callback_url END,
+			max_attempts = CASE WHEN l.lease_owner IS NULL AND COALESCE(l.server, new.server) IS NULL THEN excluded.max_attempts ELSE l.max_attempts END,
+			retention = CASE WHEN l.lease_owner IS NULL AND COALESCE(l.server, new.server) IS NULL THEN excluded.retention ELSE l.retention END
+	RETURNING l.id, l.lease_owner IS NULL AND COALESCE(l.server, new.server) IS NULL INTO present, waiting;
 	IF picture IS NULL THEN
 		DELETE FROM @extschema@.img_object o WHERE waiting AND o.job_id = present AND o.role = 'input';
 	ELSIF present = new.id OR (waiting AND NOT EXISTS (SELECT FROM @extschema@.img_object o
@@ -189,7 +189,7 @@ BEGIN
 	RETURN present;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_submit_keyed(@extschema@.img_job_live, bytea) IS
-	'Internal: img_submit() with a job_key. A job with the key that has not started takes the new request; one that has started stays as it is.';
+	'Internal: img_submit() with a job_key. A job with the key that has not started takes the new request; one that has started, or is a server''s, stays as it is.';
 
 CREATE FUNCTION @extschema@.img_store_input(job uuid, owner regrole, picture bytea,
 	uploaded_at timestamptz, retention interval) RETURNS void
@@ -294,6 +294,8 @@ BEGIN
 				HINT = 'Submit it again: SELECT img_submit(picture, operations) …';
 	END IF;
 	DELETE FROM @extschema@.img_job_ended e WHERE e.id = job;
+	-- What a server has is asked for; all else is submitted anew.
+	DELETE FROM @extschema@.img_remote r WHERE r.job_id = job AND r.state NOT IN ('submitted', 'done');
 	INSERT INTO @extschema@.img_job_live (id, task_id, created_at, run_after, retention, owner, kind, priority,
 		max_attempts, server, job_key, callback_url, source_table, source_column, source_key,
 		target_column, request, input)

@@ -40,6 +40,10 @@ BEGIN
 		RETURNING e.id
 	), errors AS (
 		DELETE FROM @extschema@.img_job_error x USING old WHERE x.job_id = old.id
+	), remote AS (
+		DELETE FROM @extschema@.img_remote r USING old WHERE r.job_id = old.id
+	), calls AS (
+		DELETE FROM @extschema@.img_remote_call c USING old WHERE c.job_id = old.id
 	)
 	SELECT pg_catalog.count(*) INTO purged.jobs FROM gone;
 

@@ -271,6 +271,9 @@ img_facts_datum(const ImgFacts *facts, uint64 bytes)
 	values[4] = Int32GetDatum(facts->height);
 	values[5] = megapixels(facts);
 	values[6] = Int64GetDatum(bytes);
+	/* what a server has read and does not tell */
+	nulls[3] = nulls[4] = nulls[5] = facts->width == 0;
+	nulls[6] = bytes == 0;
 	values[7] = Int32GetDatum(facts->pages);
 	values[8] = BoolGetDatum(facts->has_alpha != 0);
 	values[9] = Int32GetDatum(facts->orientation);

@@ -15,6 +15,7 @@
 #include "common/hashfn.h"
 #include "extension/compile.h"
 #include "extension/compile_internal.h"
+#include "servers/server_type.h"
 #include "utils/memutils.h"
 
 /* Requests that img_compile_cached() remembers, and the longest of them. */
@@ -35,6 +36,15 @@ whole_value(Jsonb *json)
 	return value;
 }
 
+/* Whether servers of that type have it. */
+static bool
+offers(const char *server_type, const char *operation)
+{
+	const ImgServerType *type = img_server_type(server_type);
+
+	return type->operations != NULL && strstr(type->operations, psprintf(" %s ", operation)) != NULL;
+}
+
 /* One group of operations; adds a step when it asks for anything. */
 static void
 compile_operation(ImgCompiler *compiler, const ImgPath *root, int index,
@@ -47,6 +57,8 @@ compile_operation(ImgCompiler *compiler, const ImgPath *root, int index,
 
 	if (operation->servers != NULL && !img_asks_nothing(value, true))
 		img_check_place(compiler, &path, NULL, operation->servers);
+	if (compiler->server_type != NULL && !offers(compiler->server_type, operation->key) && !img_asks_nothing(value, true))
+		img_refuse_local(&path, compiler->server_type);
 	if (img_slots_of(operation) == NULL || value->type == jbvNull)
 		return;
 	if (operation->value == NULL && !img_is_object(value))

@@ -13,6 +13,7 @@
 
 #include "extension/compile_internal.h"
 #include "extension/spelling.h"
+#include "servers/server_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -341,6 +342,43 @@ img_refuse_argument(const ImgPath *path, const ImgArgument *argument,
 					 img_path_example(path, example_value(argument, value)));
 }
 
+void
+img_refuse_local(const ImgPath *path, const char *server_type)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s is not offered by servers of type %s", img_path_text(path), server_type),
+			 errhint("The database's own executors have it: SELECT img_submit(...), without server.")));
+}
+
+/* Of a list of server types the first that takes jobs, or NULL. */
+static const ImgServerType *
+server_type_for(const char *servers)
+{
+	for (const char *s = servers; *s != '\0'; s += strcspn(s, ", "))
+	{
+		const ImgServerType *type;
+
+		s += strspn(s, ", ");
+		type = img_server_type(pnstrdup(s, strcspn(s, ", ")));
+		if (type != NULL && type->operations != NULL)
+			return type;
+	}
+	return NULL;
+}
+
+/* Where it could be done, for hints. */
+static char *
+elsewhere(const char *servers)
+{
+	const ImgServerType *type = server_type_for(servers);
+
+	if (type == NULL)
+		return psprintf("%s. This version of imgapi reaches none yet: leave it out.", servers);
+	return psprintf("%s. CREATE SERVER %s TYPE '%s' FOREIGN DATA WRAPPER imgapi OPTIONS (%s); SELECT img_submit(..., server => '%s');",
+					servers, type->name, type->name, type->example, type->name);
+}
+
 /* Operations are done by models, output by writers of files. */
 static bool
 is_operation(const ImgPath *path)
@@ -368,13 +406,11 @@ img_refuse_place(const ImgPath *path, const char *word, const char *servers,
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s needs a model, which the database's own executors do not have", what),
-				 errhint("Servers of these types have one: %s. This version of imgapi reaches none yet: leave it out.",
-						 servers)));
+				 errhint("Servers of these types have one: %s", elsewhere(servers))));
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("%s is not offered by the database's own executors", what),
-			 errhint("Servers of these types have it: %s. This version of imgapi reaches none yet: leave it out.",
-					 servers)));
+			 errhint("Servers of these types have it: %s", elsewhere(servers))));
 }
 
 void

@@ -119,6 +119,9 @@ extern _Noreturn void img_refuse_place(const ImgPath *path, const char *word,
 							 const char *servers,
 							 const char *server_type);
 
+/* Our executors can do it, but not servers of this type. */
+extern _Noreturn void img_refuse_local(const ImgPath *path, const char *server_type);
+
 /* An argument that has to be given is not. */
 extern _Noreturn void img_refuse_missing(const ImgPath *object, const ImgArgument *argument);
 

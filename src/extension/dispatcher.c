@@ -46,6 +46,7 @@
 #define PURGE_MS		60000
 #define PURGE_BATCH		100		/* jobs wait meanwhile: 20 ms for pictures of 50 kB */
 #define ERROR_MS		1000
+#define SUBMITS_MS		10000
 
 ImgDispatcher img_dispatcher;
 const ImgRowSource *img_writing = NULL;
@@ -188,7 +189,7 @@ rescue_jobs(void)
 static int
 jobs_in_hand(void)
 {
-	return img_dispatcher.nclaimed + img_dispatcher.nnetwork + img_dispatcher.nsent + img_dispatcher.nended;
+	return img_dispatcher.nclaimed + img_dispatcher.nnetwork + img_dispatcher.nremote + img_dispatcher.nsent + img_dispatcher.nended;
 }
 
 static int
@@ -212,6 +213,7 @@ job_ids(bool all)
 	{
 		n = add_ids(ids, n, &img_dispatcher.ended);
 		n = add_ids(ids, n, &img_dispatcher.network);
+		n = add_ids(ids, n, &img_dispatcher.remote);
 		for (int i = 0; i < img_dispatcher.stations; i++)
 			for (int j = 0; j < img_dispatcher.station[i].queued; j++)
 				ids[n++] = UUIDPGetDatum(&img_dispatcher.station[i].queue[j]->id);
@@ -317,6 +319,7 @@ tend_cancelled(void)
 	if (cancels == seen)
 		return IDLE_MS;
 	img_network_end_cancelled();
+	img_remote_end_cancelled();
 	again = img_stations_end_cancelled();
 	if (again > 0)
 		return again;
@@ -337,8 +340,10 @@ turn(void)
 	wait = Min(wait, img_stations_tend());
 	img_claim_and_send();
 	img_network_work();
+	img_remote_work();
 	wait = Min(wait, img_transfers_send());
 	wait = Min(wait, img_delete_in());
+	wait = Min(wait, img_remote_in());
 	if (img_settle_in() == 0)
 	{
 		img_settle();
@@ -380,6 +385,7 @@ guarded_turn(void)
 		strlcpy(img_dispatcher.slot->status.last_error, error->message, sizeof(img_dispatcher.slot->status.last_error));
 		img_writing = NULL;
 		img_settle_failed(error->message);
+		img_remote_undo();
 		img_network_undo();
 		img_stations_take_back();
 		rest_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ERROR_MS);
@@ -431,6 +437,7 @@ start(Oid database)
 			 MyProcPid, (int64) GetCurrentTimestamp());
 	dlist_init(&img_dispatcher.claimed);
 	dlist_init(&img_dispatcher.network);
+	dlist_init(&img_dispatcher.remote);
 	dlist_init(&img_dispatcher.ended);
 	img_dispatcher.look = true;
 	img_dispatcher.job_ms = 10;
@@ -478,6 +485,18 @@ sleep_until_something(WaitEventSet *events, long wait)
 	}
 }
 
+/* Before leaving: whether a server has begun a job should be known. */
+static void
+await_submits(WaitEventSet *events)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SUBMITS_MS);
+	WaitEvent	event;
+
+	while (!img_remote_drain() && GetCurrentTimestamp() < until)
+		if (WaitEventSetWait(events, 1000, &event, 1, wait_event()) > 0 && event.events == WL_LATCH_SET)
+			ResetLatch(MyLatch);
+}
+
 void
 img_dispatcher_main(Datum arg)
 {
@@ -505,6 +524,9 @@ img_dispatcher_main(Datum arg)
 		sleep_until_something(events, wait);
 	}
 	if (!img_dispatcher.gone)
+	{
+		await_submits(events);
 		give_back(true);
+	}
 	proc_exit(0);
 }

@@ -16,12 +16,13 @@
  *	dispatcher_network.c	pictures that come and results that go over the network
  *	dispatcher_upload.c		large results, in parts
  *	dispatcher_transfer.c	the fetcher: requests that wait, run, and have failed
+ *	dispatcher_remote.c		jobs that servers do
  *	dispatcher_delete.c		files on servers that have to go
  *	source_row.c			the row of a user's table, read and written
  *
  * A job in hand is in exactly one place: the list "claimed" (no executor has
  * it yet), the list "network" (its source is being read, or its result
- * written), the queue of one executor, or the list "ended".  No transaction is
+ * written), the list "remote" (a server does it), the queue of one executor, or the list "ended".  No transaction is
  * open while executors or the fetcher work.
  */
 #ifndef IMGAPI_DISPATCHER_H
@@ -98,6 +99,8 @@ typedef struct ImgJob
 	int			transfers;		/* that have not been answered */
 	int			losses;			/* of them to fetchers that died */
 	bool		in_row;			/* the result is written to the row */
+	char	   *server;			/* that does it; NULL: our executors */
+	struct ImgRemoteJob *remote;	/* of such a job: dispatcher_remote.c */
 	char	   *storage;		/* server of the results; NULL: the database */
 	ImgStored  *stored;			/* beside answer.output */
 	ImgUpload  *upload;			/* of the only output; NULL: none */
@@ -151,6 +154,8 @@ typedef struct ImgDispatcher
 	int			nnetwork;
 	int			nreading;		/* of them, sources that have been asked for */
 	int			nstoring;		/* of them, results */
+	dlist_head	remote;
+	int			nremote;
 	bool		network_jobs;	/* lately there were some in the queue */
 	size_t		reused_bytes;	/* of the ended jobs' results */
 	double		job_ms;			/* running mean of the work of one job */
@@ -219,6 +224,18 @@ extern bool img_network_pending(void);
 extern void img_network_end_cancelled(void);
 extern void img_job_forget(ImgJob *job);	/* frees it */
 extern void img_body_close(ImgBody *body);
+
+/* dispatcher_remote.c */
+extern void img_remote_job_plan(ImgJob *job, Jsonb *request);	/* may raise */
+extern bool img_remote_job_waits(const ImgJob *job);	/* for its server */
+extern void img_remote_take(ImgJob *job);	/* to have its server do it */
+extern void img_remote_work(void);	/* one transaction, if there is need */
+extern void img_remote_undo(void);	/* it was aborted */
+extern long img_remote_in(void);	/* ms until there is need */
+extern void img_remote_end_cancelled(void);
+extern bool img_remote_drain(void); /* no submit is without its answer */
+extern Datum img_remote_busy(bool *isnull); /* servers, as img_claim() wants them */
+extern bool img_remote_take_facts(ImgJob *job); /* the executor has read its result */
 
 /* dispatcher_transfer.c */
 extern void img_transfers_receive(void);	/* takes in every answer there is */

@@ -22,11 +22,11 @@
 #include "utils/timestamp.h"
 
 static ImgStatement claim = {
-	"SELECT * FROM $S.img_claim($1, $2, '" IMG_LEASE "')", 2, {TEXTOID, INT4OID}
+	"SELECT * FROM $S.img_claim($1, $2, '" IMG_LEASE "', $3)", 3, {TEXTOID, INT4OID, TEXTARRAYOID}
 };
 
 static ImgStatement next_due = {
-	"SELECT $S.img_next_due()", 0, {0}
+	"SELECT $S.img_next_due($1)", 1, {TEXTARRAYOID}
 };
 
 /* Results that wait to be settled, above which nothing is claimed. */
@@ -45,7 +45,7 @@ static ImgStatement next_due = {
 enum
 {
 	C_ID = 1, C_ATTEMPT, C_MAX_ATTEMPTS, C_OWNER, C_KIND, C_REQUEST,
-	C_SOURCE_TABLE, C_SOURCE_COLUMN, C_SOURCE_KEY, C_TARGET_COLUMN, C_INPUT
+	C_SOURCE_TABLE, C_SOURCE_COLUMN, C_SOURCE_KEY, C_TARGET_COLUMN, C_INPUT, C_SERVER
 };
 
 static char *
@@ -77,6 +77,7 @@ make_job(HeapTuple row, TupleDesc desc)
 	job->row.key = text_column(row, desc, C_SOURCE_KEY);
 	job->row.target_column = text_column(row, desc, C_TARGET_COLUMN);
 	job->input = text_column(row, desc, C_INPUT);
+	job->server = text_column(row, desc, C_SERVER);
 	job->source.memfd = job->other.memfd = -1;
 	MemoryContextSwitchTo(before);
 	return job;
@@ -85,11 +86,12 @@ make_job(HeapTuple row, TupleDesc desc)
 static void
 claim_jobs(int count)
 {
-	Datum		values[] = {CStringGetTextDatum(img_dispatcher.name), Int32GetDatum(count)};
+	bool		no_servers;
+	Datum		values[] = {CStringGetTextDatum(img_dispatcher.name), Int32GetDatum(count), img_remote_busy(&no_servers)};
 	SPITupleTable *rows;
 	uint64		n;
 
-	img_execute(&claim, values, NULL);
+	img_execute(&claim, values, no_servers ? "  n" : NULL);
 	rows = SPI_tuptable;
 	n = SPI_processed;
 	for (uint64 i = 0; i < n; i++)
@@ -123,11 +125,13 @@ img_publish_next_due(void)
 	if (!img_dispatcher.gone)
 	{
 		bool		isnull;
+		Datum		busy;
 		Datum		due;
 
 		SPI_connect();
 		PushActiveSnapshot(GetTransactionSnapshot());
-		img_execute(&next_due, NULL, NULL);
+		busy = img_remote_busy(&isnull);
+		img_execute(&next_due, &busy, isnull ? "n" : NULL);
 		due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 		if (!isnull)
 			pg_atomic_write_u64(&img_dispatcher.slot->next_due, (uint64) DatumGetTimestampTz(due));
@@ -139,23 +143,31 @@ img_publish_next_due(void)
 }
 
 /* Those that are not in the database need no executor yet. */
-static void
+static bool
 take_remote(void)
 {
 	dlist_mutable_iter iter;
+	bool		for_servers = false;
 
 	dlist_foreach_modify(iter, &img_dispatcher.claimed)
 	{
 		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
 
-		if (!img_needs_network(job))
+		if (!img_remote_job_waits(job) && !img_needs_network(job))
 			continue;
 		dlist_delete(iter.cur);
 		img_dispatcher.nclaimed--;
-		img_network_take(job);
+		if (img_remote_job_waits(job))
+		{
+			img_remote_take(job);
+			for_servers = true;
+		}
+		else
+			img_network_take(job);
 	}
 	if (img_dispatcher.nnetwork == 0)
 		img_dispatcher.network_jobs = false;
+	return for_servers;
 }
 
 /* Fetches pictures for executors with room. */
@@ -175,11 +187,16 @@ feed(void)
 		job = dlist_head_element(ImgJob, node, &img_dispatcher.claimed);
 		dlist_delete(&job->node);
 		img_dispatcher.nclaimed--;
+		if (img_remote_job_waits(job))
+		{
+			img_remote_take(job);
+			continue;
+		}
 		if (!img_fetch(job, &input))
 			continue;
 		img_station_put(station, job, &input);
 		/* what the database has can be read again, should the executor die */
-		if (job->input == NULL)
+		if (job->input == NULL && job->server == NULL)
 			img_body_close(&job->source);
 		fed = true;
 		/* The copy is in SPI's memory until the transaction ends. */

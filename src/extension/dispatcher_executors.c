@@ -176,6 +176,8 @@ take_answer_of(ImgStation *station, ImgJob *job)
 				   Max(job->input_bytes + job->other_bytes, reply->output_length));
 	(void) shift(station);
 	img_dispatcher.job_ms += (reply->microseconds / 1000.0 - img_dispatcher.job_ms) / 8;
+	if (reply->outcome == IMG_DONE && job->server != NULL && !img_remote_take_facts(job))
+		return;
 	if (reply->outcome == IMG_DONE && job->answer.outputs > 0)
 	{
 		if (job->request.destination != NULL)
@@ -421,8 +423,9 @@ send_job(ImgStation *station, ImgJob *job, const ImgLimits *limits)
 	ImgInput	input = {{data, -1, job->input_bytes}, {data ? data + job->input_bytes : NULL, -1, job->other_bytes}};
 
 	job->wire_id = ++img_dispatcher.requests;
-	if (!img_executor_send(&station->executor, job->slot, IMG_EDIT, job->wire_id, limits,
-						   &job->request.plan, &input))
+	/* what a server has made stays as it is */
+	if (!img_executor_send(&station->executor, job->slot, job->server ? IMG_INFO : IMG_EDIT, job->wire_id, limits,
+						   job->server ? NULL : &job->request.plan, &input))
 		return false;
 	job->sent = true;
 	if (job->inline_input != NULL)

@@ -31,6 +31,7 @@ typedef struct ImgTransfer
 	char	   *server;			/* NULL: a plain URL */
 	Oid			role;			/* with whose rights */
 	int			connections;	/* of that server at most; 0: no matter */
+	bool		once;			/* not to be sent again, whatever happens */
 	bool		any_status;		/* a status is not a failure */
 	bool		committed;		/* the transaction in which it was made */
 	int			slot;			/* -1: waits */

@@ -98,7 +98,7 @@ img_outcome(ImgJob *job, int ordinal, TupleDesc desc)
 
 	values[0] = UUIDPGetDatum(&job->id);
 	values[1] = Int16GetDatum(job->attempt);
-	nulls[2] = job->reused;
+	nulls[2] = job->reused || job->server != NULL;
 	values[2] = TimestampTzGetDatum(reply->started_at -
 									(int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY);
 	nulls[3] = warning == NULL;

@@ -148,6 +148,12 @@ find_request(ImgJob *job, Jsonb *json, Request **found)
 	return true;
 }
 
+static void
+plan_remote_step(ImgJob *job, void *arg)
+{
+	img_remote_job_plan(job, arg);
+}
+
 bool
 img_plan_job(ImgJob *job, Jsonb *json)
 {
@@ -155,6 +161,8 @@ img_plan_job(ImgJob *job, Jsonb *json)
 	Request		copy;
 	MemoryContext before;
 
+	if (job->server != NULL)
+		return img_guarded(job, "submit", plan_remote_step, json);
 	if (!find_request(job, json, &request))
 		return false;
 	before = MemoryContextSwitchTo(job->context);

@@ -6,7 +6,7 @@
  *
  * The fetcher is started with the first request.  When it dies, what it had is
  * sent again to the next one: reading can be repeated, and so can writing the
- * same bytes to the same place.
+ * same bytes to the same place.  What cannot, is marked (once) and has failed.
  */
 #include "postgres.h"
 
@@ -140,9 +140,9 @@ lose_fetcher(void)
 		transfer->slot = -1;
 		if (transfer->job == NULL && transfer->about == NULL)
 			img_transfer_free(transfer);
-		else if (transfer->job != NULL && ++transfer->job->losses >= MOST_LOSSES)
+		else if (transfer->once || (transfer->job != NULL && ++transfer->job->losses >= MOST_LOSSES))
 		{
-			ImgFetchReply reply = {.outcome = IMG_FETCH_FAILED, .stage = IMG_FETCH_AT_NONE};
+			ImgFetchReply reply = {.outcome = IMG_FETCH_FAILED, .stage = transfer->once ? IMG_FETCH_AT_SEND : IMG_FETCH_AT_NONE};
 
 			put_aside(transfer, &reply);
 		}

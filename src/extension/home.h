@@ -44,8 +44,8 @@ typedef struct ImgStatement
 {
 	const char *text;
 	int			nargs;
-	Oid			types[12];		/* filled in where type_names has a name */
-	const char *type_names[12]; /* types of the extension, without schema */
+	Oid			types[16];		/* filled in where type_names has a name */
+	const char *type_names[16]; /* types of the extension, without schema */
 	SPIPlanPtr	plan;			/* filled in */
 	uint64		generation;
 } ImgStatement;

@@ -17,6 +17,7 @@
 #include "extension/imgapi.h"
 #include "extension/operation.h"
 #include "extension/remote.h"
+#include "extension/remote_job.h"
 #include "extension/queue.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
@@ -52,19 +53,20 @@ typedef struct Submission
 	Jsonb	   *request;
 	int			first;			/* position of server among the arguments */
 	char	   *input;			/* URL or storage URI; NULL: the bytes are given */
+	char	   *server;			/* that does it; NULL: the database */
 } Submission;
 #define ARGUMENT(submission, which) ((submission)->first + (which) - SERVER)
 
 static ImgStatement insert_job = {
-	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention) "
-	"VALUES ($1, $2, $3, $4, 'edit', $5, $6, $7, $8)",
-	8, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID}
+	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention, server) "
+	"VALUES ($1, $2, $3, $4, 'edit', $5, $6, $7, $8, $9)",
+	9, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID, TEXTOID}
 };
 
 static ImgStatement insert_operation_job = {
-	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention) "
-	"VALUES ($1, $2, $3, $4, 'operation', $5, $6, $7, $8)",
-	8, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID}
+	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention, server) "
+	"VALUES ($1, $2, $3, $4, 'operation', $5, $6, $7, $8, $9)",
+	9, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID, TEXTOID}
 };
 
 static ImgStatement insert_input = {
@@ -75,15 +77,15 @@ static ImgStatement insert_input = {
 
 /* Named by a text: the worker gets it. */
 static ImgStatement insert_named = {
-	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention, input) "
-	"VALUES ($1, $2, $3, $4, $10::$S.img_job_kind, $5, $6, $7, $8, $9)",
-	10, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID, TEXTOID, TEXTOID}
+	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention, input, server) "
+	"VALUES ($1, $2, $3, $4, $10::$S.img_job_kind, $5, $6, $7, $8, $9, $11)",
+	11, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID}
 };
 
 static ImgStatement insert_keyed = {
 	"SELECT $S.img_submit_keyed(ROW($1, pg_catalog.nextval('$S.img_task_id'), $2, $3, NULL, NULL, $11, $4, $10::$S.img_job_kind, "
-	"$5, 0, $6, NULL, $7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, $8, $12)::$S.img_job_live, $9)",
-	12, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, TEXTOID, JSONBOID, BYTEAOID, TEXTOID, INTERVALOID, TEXTOID}
+	"$5, 0, $6, $13, $7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, $8, $12)::$S.img_job_live, $9)",
+	13, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, TEXTOID, JSONBOID, BYTEAOID, TEXTOID, INTERVALOID, TEXTOID, TEXTOID}
 };
 
 Jsonb *
@@ -171,19 +173,24 @@ int_argument(FunctionCallInfo fcinfo, int position, const char *name, int initia
 static void
 refuse_what_is_not_here(FunctionCallInfo fcinfo, const Submission *submission)
 {
-	int			server = ARGUMENT(submission, SERVER);
-
-	if (!PG_ARGISNULL(server))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("server \"%s\" cannot be used: this version of imgapi works in the database only",
-						NameStr(*PG_GETARG_NAME(server))),
-				 errhint("Leave server out.")));
 	if (!PG_ARGISNULL(ARGUMENT(submission, CALLBACK_URL)))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("callback_url cannot be used: this version of imgapi calls nobody back"),
 				 errhint("Wait for the job with img_wait(job), or LISTEN img_job with imgapi.notify = on.")));
+}
+
+/* Type of the server that is to do it, on which the caller needs USAGE; NULL:
+ * the database's own executors. */
+static const char *
+server_type_argument(FunctionCallInfo fcinfo, Submission *submission)
+{
+	int			argument = ARGUMENT(submission, SERVER);
+
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	submission->server = pstrdup(NameStr(*PG_GETARG_NAME(argument)));
+	return img_remote_job_server(submission->server, GetUserId())->type->name;
 }
 
 static void
@@ -234,6 +241,12 @@ check_servers(const ImgCompiled *request)
 		img_check_input(request->other, GetUserId());
 }
 
+static Datum
+server_datum(const Submission *submission)
+{
+	return submission->server ? CStringGetTextDatum(submission->server) : (Datum) 0;
+}
+
 /* Without a key: two plain inserts, because this is the path of the many. */
 static void
 insert_plain(const pg_uuid_t *id, Datum now, Datum due, Oid owner, int priority, int attempts,
@@ -242,13 +255,14 @@ insert_plain(const pg_uuid_t *id, Datum now, Datum due, Oid owner, int priority,
 	pg_uuid_t	object;
 	Datum		job_values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner),
 		Int32GetDatum(priority), Int16GetDatum(attempts), JsonbPGetDatum(submission->request),
-		IntervalPGetDatum(img_job_retention())};
+		IntervalPGetDatum(img_job_retention()), server_datum(submission)};
 	Datum		input_values[] = {UUIDPGetDatum(&object), UUIDPGetDatum(id), ObjectIdGetDatum(owner),
 		Int64GetDatum(VARSIZE_ANY_EXHDR(DatumGetPointer(picture))), picture, now,
 		TimestampTzGetDatum(img_expiry(DatumGetTimestampTz(now)))};
 
 	img_new_uuid(&object);
-	img_execute(submission->kind[0] == 'e' ? &insert_job : &insert_operation_job, job_values, NULL);
+	img_execute(submission->kind[0] == 'e' ? &insert_job : &insert_operation_job, job_values,
+				submission->server ? NULL : "        n");
 	img_execute(&insert_input, input_values, NULL);
 }
 
@@ -259,9 +273,9 @@ insert_by_name(const pg_uuid_t *id, Datum now, Datum due, Oid owner, int priorit
 	Datum		values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner),
 		Int32GetDatum(priority), Int16GetDatum(attempts), JsonbPGetDatum(submission->request),
 		IntervalPGetDatum(img_job_retention()), CStringGetTextDatum(submission->input),
-	CStringGetTextDatum(submission->kind)};
+	CStringGetTextDatum(submission->kind), server_datum(submission)};
 
-	img_execute(&insert_named, values, NULL);
+	img_execute(&insert_named, values, submission->server ? NULL : "          n");
 }
 
 /* Writes the job of a checked request; the caller's arguments say the rest. */
@@ -292,10 +306,14 @@ submit(FunctionCallInfo fcinfo, const ImgHome *home, const Submission *submissio
 		Datum		values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner), Int32GetDatum(priority),
 			Int16GetDatum(attempts), PG_GETARG_DATUM(job_key), JsonbPGetDatum(submission->request), picture,
 			CStringGetTextDatum(submission->kind), IntervalPGetDatum(img_job_retention()),
-			submission->input ? CStringGetTextDatum(submission->input) : (Datum) 0};
+			submission->input ? CStringGetTextDatum(submission->input) : (Datum) 0, server_datum(submission)};
+		char		nulls[] = "             ";
 		bool		isnull;
 
-		img_execute(&insert_keyed, values, submission->input ? "        n   " : "           n");
+		nulls[submission->input ? 8 : 11] = 'n';
+		if (submission->server == NULL)
+			nulls[12] = 'n';
+		img_execute(&insert_keyed, values, nulls);
 		*id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	}
 	img_resume(&before);
@@ -313,10 +331,18 @@ submit_edit(FunctionCallInfo fcinfo, Submission *submission)
 	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
 	Jsonb	   *operations = PG_ARGISNULL(OPERATIONS) ? NULL : PG_GETARG_JSONB_P(OPERATIONS);
 	Jsonb	   *output = PG_ARGISNULL(OUTPUT) ? NULL : PG_GETARG_JSONB_P(OUTPUT);
+	const char *type;
 
 	refuse_what_is_not_here(fcinfo, submission);
-	check_servers(img_compile_cached(operations, output, NULL));
+	type = server_type_argument(fcinfo, submission);
+	check_servers(img_compile_cached(operations, output, type));
 	submission->request = img_request_document(operations, output);
+	if (type != NULL)
+	{
+		SPI_connect();
+		img_remote_job_check(type, submission->request, submission->input);
+		SPI_finish();
+	}
 	return submit(fcinfo, home, submission);
 }
 
@@ -348,6 +374,12 @@ submit_operation(FunctionCallInfo fcinfo, Submission *submission)
 	Jsonb	   *data;
 
 	refuse_what_is_not_here(fcinfo, submission);
+	if (!PG_ARGISNULL(OPERATION_SERVER))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("server \"%s\" cannot be used: this version of imgapi runs named operations in the database only",
+						NameStr(*PG_GETARG_NAME(OPERATION_SERVER))),
+				 errhint("Leave server out.")));
 	if (PG_ARGISNULL(OPERATION_ID))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

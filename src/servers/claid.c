@@ -9,6 +9,7 @@
 static const ImgServerOption options[] = {
 	{"url", IMG_OPTION_URL, .initial = "https://api.claid.ai", .help = "where the API is"},
 	IMG_NETWORK_OPTIONS("8"),
+	IMG_JOB_OPTIONS("32"),
 	{"api_key", IMG_OPTION_TEXT, .required = true, .of_mapping = true,
 	.help = "sent as Authorization: Bearer"},
 	{NULL}
@@ -21,4 +22,6 @@ const ImgServerType img_server_claid = {
 	.options = options,
 	.example = "url 'https://api.claid.ai'",
 	.mapping_example = "api_key '...'",
+	.operations = " restorations resizing adjustments background padding privacy generative ",
+	.authorization = "Authorization: Bearer ",
 };

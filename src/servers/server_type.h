@@ -49,6 +49,10 @@ typedef struct ImgServerType
 	const ImgServerOption *options;
 	const char *example;		/* OPTIONS that make a server */
 	const char *mapping_example;	/* and a user mapping; NULL: needs none */
+	/* of the edit contract, that it does itself, between spaces; NULL: it takes
+	 * no jobs (sql/install/43-remote.sql) */
+	const char *operations;
+	const char *authorization;	/* header before the option api_key */
 } ImgServerType;
 
 /* What every server that is reached over the network has. */
@@ -61,6 +65,11 @@ typedef struct ImgServerType
 	 .help = "time to connect, of the above"}, \
 	{"allow_private", IMG_OPTION_BOOL, .initial = "false", .administrators = true, \
 	 .help = "may have a private or loopback address"}
+
+/* Those that jobs are sent to have these besides. */
+#define IMG_JOB_OPTIONS(concurrency) \
+	{"max_concurrency", IMG_OPTION_INTEGER, 1, 1024, concurrency, \
+	 .help = "jobs that it has at a time, of this database"}
 
 /* One a file. */
 extern const ImgServerType img_server_claid;

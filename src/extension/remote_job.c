@@ -1,0 +1,157 @@
+/*
+ * remote_job.c
+ *	  Jobs that a server does: what is asked of its API.
+ *
+ * Runs in client backends when a job is submitted, and in dispatchers; within
+ * transactions, with SPI connected.  What APIs want is said in SQL
+ * (sql/install/43-remote.sql); the key is added here, and is in no row.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "extension/home.h"
+#include "extension/remote.h"
+#include "extension/remote_job.h"
+#include "extension/settings.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+/* Stands for the link to a picture, before there is one. */
+#define ANY_URL		"https://example.com/picture"
+
+static ImgStatement make_request = {
+	"SELECT r.method, r.path, r.content_type, r.body FROM $S.img_remote_request($1, $2, $3, $4, $5) r",
+	5, {TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID}
+};
+static ImgStatement input_link = {
+	"SELECT $S.img_remote_input($1, $2, $3)", 3, {UUIDOID, TEXTOID, REGROLEOID}
+};
+
+const ImgServer *
+img_remote_job_server(const char *name, Oid role)
+{
+	const ImgServer *server = img_server_get(name, role);
+
+	if (server->type->operations == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("server \"%s\" cannot be used: this version of imgapi sends no jobs to servers of type %s",
+						name, server->type->name),
+				 errhint("Leave server out, or use one of type claid: SELECT name FROM img_server WHERE type = 'claid' AND usable;")));
+	return server;
+}
+
+/* A column of the only row; NULL where that is. */
+static char *
+column(int number)
+{
+	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number);
+}
+
+static void
+ask(const char *server_type, const char *what, Jsonb *job, const char *input, const char *remote_id)
+{
+	Datum		values[] = {
+		CStringGetTextDatum(server_type), CStringGetTextDatum(what), JsonbPGetDatum(job),
+		input ? CStringGetTextDatum(input) : (Datum) 0, remote_id ? CStringGetTextDatum(remote_id) : (Datum) 0
+	};
+	char		nulls[] = {' ', ' ', ' ', input ? ' ' : 'n', remote_id ? ' ' : 'n', '\0'};
+
+	img_execute(&make_request, values, nulls);
+}
+
+/* 0A000 for pictures that a server could not get by URL. */
+static void
+check_input(const char *input)
+{
+	if (input == NULL && imgapi_public_url[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the server cannot get the picture: it is in the database, and imgapi.public_url is not set"),
+				 errhint("Give a URL or storage://NAME/path of an S3 server, or start imgapi-gateway and ALTER SYSTEM SET imgapi.public_url = 'https://pictures.example.com'; SELECT pg_reload_conf();")));
+	if (input != NULL && strncmp(input, "storage://", 10) == 0)
+	{
+		ImgStorageUri uri;
+
+		img_storage_uri_parse(input, false, &uri);
+		if (strcmp(uri.server, IMG_DATABASE_STORAGE) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a picture in the database cannot be the input of a server by its name"),
+					 errhint("Pass its bytes: SELECT img_submit(img_output(job), '{...}', server => 'NAME');")));
+	}
+}
+
+void
+img_remote_job_check(const char *server_type, Jsonb *request, const char *input)
+{
+	ImgIdentity before;
+
+	check_input(input);
+	img_become(img_home_of_extension()->owner, false, &before);
+	ask(server_type, "submit", request, ANY_URL, NULL);
+	img_resume(&before);
+}
+
+char *
+img_remote_job_input(const pg_uuid_t *job, const char *input, Oid owner)
+{
+	Datum		values[] = {UUIDPGetDatum(job), input ? CStringGetTextDatum(input) : (Datum) 0, ObjectIdGetDatum(owner)};
+	char	   *link;
+
+	check_input(input);
+	/* rights may have gone since the submit; no link of a server that is none of S3 */
+	if (input != NULL && strncmp(input, "storage://", 10) == 0)
+	{
+		ImgStorageUri uri;
+
+		img_storage_uri_parse(input, false, &uri);
+		(void) img_server_get_typed(uri.server, owner, &img_server_s3);
+	}
+	img_execute(&input_link, values, input ? NULL : " n ");
+	link = column(1);
+	if (link == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA), errmsg("the picture has been purged")));
+	return link;
+}
+
+/* Of the address, without "/" at its end. */
+static int
+base_length(const ImgServer *server)
+{
+	const char *url = img_server_text(server, "url");
+	int			length = strlen(url);
+
+	while (length > 0 && url[length - 1] == '/')
+		length--;
+	return length;
+}
+
+void
+img_remote_job_request(const ImgServer *server, const char *what, Jsonb *job, const char *input,
+					   const char *remote_id, ImgHttpRequest *request, char **path)
+{
+	char	   *content_type;
+
+	ask(server->type->name, what, job, input, remote_id);
+	*path = column(2);
+	content_type = column(3);
+	*request = (ImgHttpRequest) {
+		.method = column(1), .url = psprintf("%.*s%s", base_length(server), img_server_text(server, "url"), *path), .body = column(4),
+		.headers = list_make2(psprintf("%s%s", server->type->authorization, img_server_text(server, "api_key")),
+							  pstrdup("Accept: application/json")),
+		.allow_private = server->allow_private,
+		.timeout = img_server_number(server, "timeout"), .connect_timeout = img_server_number(server, "connect_timeout")
+	};
+	if (content_type != NULL)
+		request->headers = lappend(request->headers, psprintf("Content-Type: %s", content_type));
+	if (request->body == NULL)
+		return;
+	request->body = pg_server_to_any(request->body, strlen(request->body), PG_UTF8);
+	request->body_length = strlen(request->body);
+	if (request->body_length > IMG_FETCH_INLINE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the request has %zu bytes, more than the %d that are sent to a server", request->body_length, IMG_FETCH_INLINE)));
+}
