@@ -257,7 +257,7 @@ BEGIN
 		step.action := 'poll';
 		step.remote_id := r.remote_id;
 		step.seconds := CASE WHEN r.state = 'done' THEN 0
-			ELSE least(30, EXTRACT(epoch FROM r.poll_after - pg_catalog.clock_timestamp())) END;
+			ELSE least(30, COALESCE(EXTRACT(epoch FROM r.poll_after - pg_catalog.clock_timestamp()), 0)) END;
 	ELSE
 		step := @extschema@.img_remote_unknown(job, server, 'the worker died before it had the answer');
 	END IF;
@@ -332,7 +332,8 @@ BEGIN
 	answer := @extschema@.img_remote_read(r.server_type, what, document);
 	problem := CASE
 		WHEN status IS NULL THEN COALESCE(NULLIF(failure, ''), 'the fetcher died')
-		WHEN status BETWEEN 200 AND 299 THEN NULL
+		WHEN status BETWEEN 200 AND 299 THEN CASE WHEN COALESCE(answer.state, answer.remote_id) IS NULL THEN
+			pg_catalog.format('the answer of server "%s" makes no sense', r.server) END
 		ELSE pg_catalog.format('server "%s" answered with status %s', r.server, status)
 			|| COALESCE(': ' || answer.message, '') || COALESCE(' (code ' || answer.code || ')', '')
 			|| COALESCE(', request ' || pg_catalog.left(request_id, 200), '') END;
@@ -446,7 +447,6 @@ BEGIN
 		step.action := 'fail';
 		step.transient := true;
 		step.sqlstate := '58000';
-		step.message := COALESCE(step.message, pg_catalog.format('the answer of server "%s" makes no sense', r.server));
 	ELSE
 		step.action := 'poll';
 		step.seconds := @extschema@.img_remote_pause(r.polls, answer.eta);

@@ -126,7 +126,7 @@ claid_rule(call => 'poll', drop => JSON::PP::true, times => 1);
 $job = claid_job($node);
 is(wait_job($node, $job), 'DONE', 'polls that fail are made again');
 is(submits(), $before + 4, '… and nothing is submitted twice');
-is($node->safe_psql('postgres', "SELECT count(*) FROM img_remote_call WHERE job_id = '$job' AND error IS NOT NULL"), 2, '… and they are kept');
+is($node->safe_psql('postgres', "SELECT count(*) >= 2 FROM img_remote_call WHERE job_id = '$job' AND error IS NOT NULL"), 't', '… and they are kept');
 claid_rule(call => 'poll', status => 403, body => error(4, 'auth', 'No scope'), times => 1);
 $job = claid_job($node);
 refused($node, $job, '42501', 'poll', qr/No scope/, 'a poll that is refused');
