@@ -17,6 +17,7 @@
  *	dispatcher_upload.c		large results, in parts
  *	dispatcher_transfer.c	the fetcher: requests that wait, run, and have failed
  *	dispatcher_remote.c		jobs that servers do
+ *	dispatcher_call.c		… and what is said to those
  *	dispatcher_delete.c		files on servers that have to go
  *	source_row.c			the row of a user's table, read and written
  *

@@ -23,72 +23,18 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "extension/dispatcher_network.h"
+#include "extension/dispatcher_remote.h"
 #include "extension/home.h"
 #include "extension/remote_job.h"
-#include "extension/settings.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* Jobs in hand. */
-#define MOST_REMOTE		1024
-/* What an API may answer. */
-#define MAX_ANSWER		(1024 * 1024)
 /* After a locked row or an error. */
 #define AGAIN_MS		500
 /* Attempts to write down what the answer to a submit was. */
 #define MOST_TRIES		120
-/* A server is left alone for so long at most, and at least if it says so
- * without saying how long. */
-#define MOST_PAUSE		3600
-#define LEAST_PAUSE		1
-
-typedef enum Phase
-{
-	NEW,						/* nobody has looked at it */
-	CALLING,					/* a request is under way */
-	ANSWERED,					/* its answer is here */
-	WAITING,					/* to be polled */
-	DOWNLOADING
-} Phase;
-
-/* A server with jobs in hand, as one role uses it; kept for good. */
-typedef struct Api
-{
-	char	   *server;
-	int			max_concurrency;
-	int			max_connections;
-	int			jobs;			/* in hand */
-	int			begun;			/* of them not NEW */
-	int			submits;		/* under way */
-	TimestampTz not_before;		/* is left alone until then */
-} Api;
-
-typedef struct ImgRemoteJob
-{
-	Api		   *api;
-	Jsonb	   *request;		/* img_job.request */
-	Phase		phase;
-	Phase		before;			/* this transaction */
-	const char *what;			/* the request: submit, poll, result */
-	char	   *method;
-	char	   *path;
-	char	   *remote_id;
-	TimestampTz wait_until;
-	int			tries;
-	/* the answer */
-	int			status;			/* 0: none */
-	int			ms;
-	bool		sent;			/* without an answer: perhaps it has come there */
-	bool		refused;		/* without an answer: it never will be sent */
-	ImgRemoteFailure failure;
-	char	   *request_id;		/* or NULL */
-	bytea	   *body;
-	ImgFacts	input;
-} ImgRemoteJob;
 
 /* Columns of img_remote_step. */
 enum
@@ -106,83 +52,7 @@ static ImgStatement answered = {
 	12, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, BOOLOID, BYTEAOID}
 };
 
-static List *apis = NIL;
 static bool draining = false;
-
-/* ------------------------------------------------------------- servers --- */
-
-static Api *
-find_api(const ImgServer *server)
-{
-	Api		   *api = NULL;
-	ListCell   *cell;
-	MemoryContext before;
-
-	foreach(cell, apis)
-		if (strcmp(((Api *) lfirst(cell))->server, server->name) == 0)
-			api = lfirst(cell);
-	if (api == NULL)
-	{
-		before = MemoryContextSwitchTo(TopMemoryContext);
-		api = palloc0(sizeof(Api));
-		api->server = pstrdup(server->name);
-		apis = lappend(apis, api);
-		MemoryContextSwitchTo(before);
-	}
-	api->max_concurrency = img_server_number(server, "max_concurrency");
-	api->max_connections = img_server_number(server, "max_connections");
-	return api;
-}
-
-static void
-count_jobs(void)
-{
-	ListCell   *cell;
-	dlist_iter	iter;
-
-	foreach(cell, apis)
-	{
-		Api		   *api = lfirst(cell);
-
-		api->jobs = api->begun = api->submits = 0;
-	}
-	dlist_foreach(iter, &img_dispatcher.remote)
-	{
-		ImgRemoteJob *r = dlist_container(ImgJob, node, iter.cur)->remote;
-
-		r->api->jobs++;
-		r->api->begun += r->phase != NEW;
-		r->api->submits += r->phase == CALLING && strcmp(r->what, "submit") == 0;
-	}
-}
-
-static bool
-may_begin(const Api *api)
-{
-	return api->begun < api->max_concurrency && api->submits < api->max_connections;
-}
-
-Datum
-img_remote_busy(bool *isnull)
-{
-	Datum	   *names = palloc((list_length(apis) + 1) * sizeof(Datum));
-	TimestampTz now = GetCurrentTimestamp();
-	int			n = 0;
-	ListCell   *cell;
-
-	*isnull = img_dispatcher.nremote >= MOST_REMOTE;
-	if (*isnull)
-		return (Datum) 0;
-	count_jobs();
-	foreach(cell, apis)
-	{
-		Api		   *api = lfirst(cell);
-
-		if (api->jobs >= 2 * api->max_concurrency || api->not_before > now)
-			names[n++] = CStringGetTextDatum(api->server);
-	}
-	return PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
-}
 
 /* ---------------------------------------------------------------- jobs --- */
 
@@ -193,7 +63,7 @@ img_remote_job_plan(ImgJob *job, Jsonb *request)
 	MemoryContext before = MemoryContextSwitchTo(job->context);
 	ImgRemoteJob *r = palloc0(sizeof(ImgRemoteJob));
 
-	r->api = find_api(server);
+	r->api = img_api_find(server);
 	r->request = (Jsonb *) PG_DETOAST_DATUM_COPY(JsonbPGetDatum(request));
 	img_compile_request(request, server->type->name, &job->request);
 	if (job->input != NULL)
@@ -211,13 +81,13 @@ img_remote_job_waits(const ImgJob *job)
 void
 img_remote_take(ImgJob *job)
 {
-	job->remote->phase = NEW;
+	job->remote->phase = IMG_REMOTE_NEW;
 	dlist_push_tail(&img_dispatcher.remote, &job->node);
 	img_dispatcher.nremote++;
 }
 
-static void
-leave_remote(ImgJob *job)
+void
+img_remote_leave(ImgJob *job)
 {
 	dlist_delete(&job->node);
 	img_dispatcher.nremote--;
@@ -225,204 +95,11 @@ leave_remote(ImgJob *job)
 	img_dispatcher.look = true;
 }
 
-static void
-wait_for(ImgJob *job, Phase phase, double seconds)
+void
+img_remote_wait(ImgJob *job, ImgRemotePhase phase, double seconds)
 {
 	job->remote->phase = phase;
 	job->remote->wait_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) (Max(seconds, 0) * 1000));
-}
-
-/* ------------------------------------------------------------- answers --- */
-
-/* A header that may be shown. */
-static char *
-shown_header(const ImgFetchReply *reply, const char *name)
-{
-	const char *value = img_fetch_header(reply, name);
-
-	for (const char *c = value; c != NULL && *c != '\0'; c++)
-		if (*c < ' ' || *c > '~')
-			return NULL;
-	return value ? pstrdup(value) : NULL;
-}
-
-static int
-header_number(const ImgFetchReply *reply, const char *name, int missing)
-{
-	const char *value = img_fetch_header(reply, name);
-	char	   *end;
-	double		number;
-
-	if (value == NULL)
-		return missing;
-	number = strtod(value, &end);
-	return end == value || isnan(number) ? missing : (int) Max(-1, Min(number, MOST_PAUSE));
-}
-
-/* Whether, and how long, the server wants to be left alone. */
-static void
-heed_limits(Api *api, const ImgFetchReply *reply)
-{
-	int			reset = header_number(reply, "ratelimit-reset", 0);
-	int64		pause = 0;
-	TimestampTz until;
-
-	if (reply->status == 429)
-		pause = Max(LEAST_PAUSE, Max(reply->retry_after, reset));
-	else if (reply->status == 503)
-		pause = reply->retry_after;
-	else if (header_number(reply, "ratelimit-remaining", 1) <= 0)
-		pause = reset;
-	until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(pause, MOST_PAUSE) * 1000);
-	if (pause > 0 && until > api->not_before)
-		api->not_before = until;
-}
-
-static bytea *
-copy_body(const ImgFetchReply *reply, int memfd)
-{
-	bytea	   *body = palloc(VARHDRSZ + reply->body_length);
-
-	SET_VARSIZE(body, VARHDRSZ + reply->body_length);
-	if (reply->place == IMG_INLINE)
-		memcpy(VARDATA(body), img_fetch_body(reply), reply->body_length);
-	else if (reply->body_length > 0 && img_read_all(memfd, VARDATA(body), reply->body_length, 0) != 0)
-		SET_VARSIZE(body, VARHDRSZ);
-	return body;
-}
-
-static void
-call_done(ImgTransfer *transfer, const ImgFetchReply *reply, int memfd)
-{
-	ImgJob	   *job = transfer->job;
-	ImgRemoteJob *r = job->remote;
-	MemoryContext before = MemoryContextSwitchTo(job->context);
-
-	r->status = reply->status;
-	r->ms = reply->times.total / 1000;
-	r->request_id = shown_header(reply, "x-request-id");
-	r->body = copy_body(reply, memfd);
-	heed_limits(r->api, reply);
-	MemoryContextSwitchTo(before);
-	if (memfd >= 0)
-		close(memfd);
-	wait_for(job, ANSWERED, 0);
-	r->tries = 0;
-	job->transfers--;
-	img_transfer_free(transfer);
-}
-
-static void
-call_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
-{
-	ImgJob	   *job = transfer->job;
-	ImgRemoteJob *r = job->remote;
-	MemoryContext before = MemoryContextSwitchTo(job->context);
-
-	r->status = 0;
-	r->ms = transfer->reply->times.total / 1000;
-	r->request_id = NULL;
-	r->body = NULL;
-	r->sent = transfer->reply->stage > IMG_FETCH_AT_TLS;
-	r->refused = transfer->reply->outcome == IMG_FETCH_REFUSED;
-	r->failure = *failure;
-	r->failure.message = pstrdup(failure->message);
-	r->failure.hint = failure->hint ? pstrdup(failure->hint) : NULL;
-	MemoryContextSwitchTo(before);
-	wait_for(job, ANSWERED, 0);
-	r->tries = 0;
-	job->transfers--;
-	img_transfer_free(transfer);
-}
-
-/* ------------------------------------------------------------ requests --- */
-
-static void
-call(ImgJob *job, const char *what)
-{
-	ImgRemoteJob *r = job->remote;
-	ImgTransfer *transfer = img_transfer_make(job->context, job);
-	MemoryContext before = MemoryContextSwitchTo(transfer->context);
-	const ImgServer *server = img_remote_job_server(job->server, job->owner);
-	bool		submit = strcmp(what, "submit") == 0;
-	char	   *input = submit ? img_remote_job_input(&job->id, job->input, job->owner) : NULL;
-	char	   *path;
-
-	img_remote_job_request(server, what, r->request, input, r->remote_id, &transfer->request, &path);
-	img_transfer_prepare(transfer, server, job->owner, MAX_ANSWER);
-	transfer->once = submit;
-	transfer->any_status = true;
-	transfer->done = call_done;
-	transfer->failed = call_failed;
-	MemoryContextSwitchTo(job->context);
-	r->what = what;
-	r->method = pstrdup(transfer->request.method);
-	r->path = pstrdup(path);
-	MemoryContextSwitchTo(before);
-	r->phase = CALLING;
-	job->transfers++;
-	img_transfer_start(transfer);
-}
-
-static void
-download_done(ImgTransfer *transfer, const ImgFetchReply *reply, int memfd)
-{
-	ImgJob	   *job = transfer->job;
-
-	job->transfers--;
-	leave_remote(job);
-	if (reply->body_length == 0)
-	{
-		if (memfd >= 0)
-			close(memfd);
-		img_transfer_free(transfer);
-		img_job_fail(job, ERRCODE_SYSTEM_ERROR, "download", true, "the result of the server is empty", NULL);
-		return;
-	}
-	job->source.length = reply->body_length;
-	job->source.memfd = memfd;
-	if (reply->place == IMG_INLINE)
-	{
-		job->source.data = MemoryContextAlloc(job->context, reply->body_length);
-		memcpy(job->source.data, img_fetch_body(reply), reply->body_length);
-	}
-	img_transfer_free(transfer);
-	dlist_push_tail(&img_dispatcher.claimed, &job->node);
-	img_dispatcher.nclaimed++;
-}
-
-/* A link that has expired is made anew by the next poll. */
-static void
-download_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
-{
-	ImgJob	   *job = transfer->job;
-	bool		expired = transfer->reply->outcome == IMG_FETCH_DONE &&
-		(failure->sqlstate == ERRCODE_NO_DATA || failure->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE);
-
-	job->transfers--;
-	leave_remote(job);
-	job->failure.retry_after = failure->retry_after;
-	img_job_fail(job, failure->sqlstate, "download", failure->transient || expired, failure->message, failure->hint);
-	img_transfer_free(transfer);
-}
-
-static void
-download(ImgJob *job, const char *url)
-{
-	ImgTransfer *transfer = img_transfer_make(job->context, job);
-	const ImgServer *server = img_remote_job_server(job->server, job->owner);
-
-	transfer->request = (ImgHttpRequest) {
-		.method = "GET", .url = MemoryContextStrdup(transfer->context, url), .follow = true,
-		.allow_private = server->allow_private,
-		.timeout = img_server_number(server, "timeout"), .connect_timeout = img_server_number(server, "connect_timeout")
-	};
-	img_transfer_prepare(transfer, server, job->owner, (uint64) imgapi_max_source_bytes * 1024);
-	transfer->done = download_done;
-	transfer->failed = download_failed;
-	job->remote->phase = DOWNLOADING;
-	job->transfers++;
-	img_transfer_start(transfer);
 }
 
 /* --------------------------------------------------------------- steps --- */
@@ -465,8 +142,8 @@ fail(ImgJob *job)
 	char	   *message = column(MESSAGE);
 	char	   *transient = column(TRANSIENT);
 
-	leave_remote(job);
-	if (r->phase == ANSWERED && r->status == 0 && r->refused)
+	img_remote_leave(job);
+	if (r->phase == IMG_REMOTE_ANSWERED && r->status == 0 && r->refused)
 	{
 		img_job_fail(job, r->failure.sqlstate, r->what, false, r->failure.message, r->failure.hint);
 		return;
@@ -481,7 +158,7 @@ end_cancelled(ImgJob *job, const char *message)
 {
 	img_transfers_give_up(job);
 	job->transfers = 0;
-	leave_remote(job);
+	img_remote_leave(job);
 	job->failure.message = message ? MemoryContextStrdup(job->context, message) : "it has been cancelled";
 	job->failure.stage = "remote";
 	img_job_end(job, IMG_END_CANCELLED);
@@ -499,18 +176,18 @@ act(ImgJob *job)
 	if (remote_id != NULL && r->remote_id == NULL)
 		r->remote_id = MemoryContextStrdup(job->context, remote_id);
 	if (strcmp(action, "submit") == 0 || strcmp(action, "result") == 0)
-		call(job, action[0] == 's' ? "submit" : "result");
+		img_remote_call(job, action[0] == 's' ? "submit" : "result");
 	else if (strcmp(action, "poll") == 0)
-		wait_for(job, WAITING, seconds ? atof(seconds) : 0);
+		img_remote_wait(job, IMG_REMOTE_WAITING, seconds ? atof(seconds) : 0);
 	else if (strcmp(action, "download") == 0)
 	{
 		keep_input_facts(r);
-		download(job, column(URL));
+		img_remote_download(job, column(URL));
 	}
 	else if (strcmp(action, "again") == 0)
-		wait_for(job, NEW, 0);
+		img_remote_wait(job, IMG_REMOTE_NEW, 0);
 	else if (strcmp(action, "locked") == 0)
-		wait_for(job, r->phase, AGAIN_MS / 1000.0);
+		img_remote_wait(job, r->phase, AGAIN_MS / 1000.0);
 	else if (strcmp(action, "fail") == 0)
 		fail(job);
 	else
@@ -558,12 +235,12 @@ step(void *arg)
 {
 	ImgJob	   *job = arg;
 
-	if (job->remote->phase == NEW)
+	if (job->remote->phase == IMG_REMOTE_NEW)
 		begin_job(job);
-	else if (job->remote->phase == ANSWERED)
+	else if (job->remote->phase == IMG_REMOTE_ANSWERED)
 		take_answer(job);
 	else
-		call(job, "poll");
+		img_remote_call(job, "poll");
 }
 
 /* Nothing was written.  The id in the answer to a submit is not given up. */
@@ -572,15 +249,21 @@ step_failed(ImgJob *job, const ErrorData *error)
 {
 	ImgRemoteJob *r = job->remote;
 	bool		locked = error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
-	bool		precious = r->before == ANSWERED && strcmp(r->what, "submit") == 0;
+	bool		precious = r->before == IMG_REMOTE_ANSWERED && strcmp(r->what, "submit") == 0;
 
 	if (locked || (precious && ++r->tries < MOST_TRIES))
 	{
-		wait_for(job, r->before, AGAIN_MS / 1000.0);
+		img_remote_wait(job, r->before, AGAIN_MS / 1000.0);
 		return;
 	}
-	leave_remote(job);
-	img_job_fail(job, error->sqlerrcode, r->before == NEW ? "submit" : r->what, false, error->message, error->hint);
+	img_remote_leave(job);
+	img_job_fail(job, error->sqlerrcode, r->before == IMG_REMOTE_NEW ? "submit" : r->what, false, error->message, error->hint);
+}
+
+static bool
+may_begin(const ImgApi *api)
+{
+	return api->begun < api->max_concurrency && api->submits < api->max_connections;
 }
 
 static bool
@@ -588,11 +271,11 @@ is_due(ImgJob *job, TimestampTz now)
 {
 	ImgRemoteJob *r = job->remote;
 
-	if (r->wait_until > now || r->phase == CALLING || r->phase == DOWNLOADING)
+	if (r->wait_until > now || r->phase == IMG_REMOTE_CALLING || r->phase == IMG_REMOTE_DOWNLOADING)
 		return false;
-	if (r->phase == ANSWERED)
+	if (r->phase == IMG_REMOTE_ANSWERED)
 		return true;
-	return !draining && r->api->not_before <= now && (r->phase == WAITING || may_begin(r->api));
+	return !draining && r->api->not_before <= now && (r->phase == IMG_REMOTE_WAITING || may_begin(r->api));
 }
 
 static bool
@@ -601,7 +284,7 @@ any_is_due(void)
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_iter	iter;
 
-	count_jobs();
+	img_apis_count();
 	dlist_foreach(iter, &img_dispatcher.remote)
 		if (is_due(dlist_container(ImgJob, node, iter.cur), now))
 			return true;
@@ -626,7 +309,7 @@ do_steps(void)
 		error = img_try(step, job);
 		if (error != NULL)
 			step_failed(job, error);
-		else if (r->before == NEW && r->phase == CALLING)
+		else if (r->before == IMG_REMOTE_NEW && r->phase == IMG_REMOTE_CALLING)
 		{
 			r->api->begun++;
 			r->api->submits++;
@@ -673,7 +356,7 @@ img_remote_undo(void)
 			continue;
 		job->uncommitted = false;
 		job->transfers = 0;
-		wait_for(job, job->remote->before, AGAIN_MS / 1000.0);
+		img_remote_wait(job, job->remote->before, AGAIN_MS / 1000.0);
 	}
 }
 
@@ -685,17 +368,17 @@ img_remote_in(void)
 	dlist_iter	iter;
 	ListCell   *cell;
 
-	count_jobs();
-	foreach(cell, apis)
-		if (((Api *) lfirst(cell))->not_before > now)
-			wait = Min(wait, TimestampDifferenceMilliseconds(now, ((Api *) lfirst(cell))->not_before));
+	img_apis_count();
+	foreach(cell, img_apis)
+		if (((ImgApi *) lfirst(cell))->not_before > now)
+			wait = Min(wait, TimestampDifferenceMilliseconds(now, ((ImgApi *) lfirst(cell))->not_before));
 	dlist_foreach(iter, &img_dispatcher.remote)
 	{
 		ImgRemoteJob *r = dlist_container(ImgJob, node, iter.cur)->remote;
 
-		if (r->phase == CALLING || r->phase == DOWNLOADING || (r->phase == NEW && !may_begin(r->api)))
+		if (r->phase == IMG_REMOTE_CALLING || r->phase == IMG_REMOTE_DOWNLOADING || (r->phase == IMG_REMOTE_NEW && !may_begin(r->api)))
 			continue;
-		if (r->phase != ANSWERED && r->api->not_before > now)
+		if (r->phase != IMG_REMOTE_ANSWERED && r->api->not_before > now)
 			continue;
 		wait = Min(wait, TimestampDifferenceMilliseconds(now, r->wait_until));
 	}
@@ -733,7 +416,7 @@ img_remote_end_cancelled(void)
 		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
 		ImgRemoteJob *r = job->remote;
 
-		if ((r->phase == CALLING || r->phase == ANSWERED) && strcmp(r->what, "submit") == 0)
+		if ((r->phase == IMG_REMOTE_CALLING || r->phase == IMG_REMOTE_ANSWERED) && strcmp(r->what, "submit") == 0)
 			continue;
 		if (count == ASKED_ABOUT)
 			count = ask_about(jobs, count);
@@ -774,9 +457,9 @@ img_remote_drain(void)
 	img_network_work();
 	img_remote_work();
 	(void) img_transfers_send();
-	count_jobs();
-	for (int i = 0; i < list_length(apis); i++)
-		if (((Api *) list_nth(apis, i))->submits > 0)
+	img_apis_count();
+	for (int i = 0; i < list_length(img_apis); i++)
+		if (((ImgApi *) list_nth(img_apis, i))->submits > 0)
 			return false;
 	return true;
 }

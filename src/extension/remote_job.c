@@ -48,6 +48,16 @@ column(int number)
 	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number);
 }
 
+/* SPI leaves a memory context behind that ends with it. */
+static void
+execute(ImgStatement *statement, Datum *values, const char *nulls)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	img_execute(statement, values, nulls);
+	MemoryContextSwitchTo(context);
+}
+
 static void
 ask(const char *server_type, const char *what, Jsonb *job, const char *input, const char *remote_id)
 {
@@ -57,7 +67,7 @@ ask(const char *server_type, const char *what, Jsonb *job, const char *input, co
 	};
 	char		nulls[] = {' ', ' ', ' ', input ? ' ' : 'n', remote_id ? ' ' : 'n', '\0'};
 
-	img_execute(&make_request, values, nulls);
+	execute(&make_request, values, nulls);
 }
 
 /* 0A000 for pictures that a server could not get by URL. */
@@ -108,7 +118,7 @@ img_remote_job_input(const pg_uuid_t *job, const char *input, Oid owner)
 		img_storage_uri_parse(input, false, &uri);
 		(void) img_server_get_typed(uri.server, owner, &img_server_s3);
 	}
-	img_execute(&input_link, values, input ? NULL : " n ");
+	execute(&input_link, values, input ? NULL : " n ");
 	link = column(1);
 	if (link == NULL)
 		ereport(ERROR,
