@@ -71,7 +71,11 @@ static void
 refuse_unknown(const char *name, Oid wrapper, Oid role, bool of_others)
 {
 	char	   *usable = usable_servers(wrapper, role);
+	const ImgServerType *type = img_server_type(name);
 
+	/* what the name says, if it says something */
+	if (type == NULL)
+		type = &img_server_s3;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 of_others ? errmsg("server \"%s\" is not of foreign-data wrapper imgapi", name) :
@@ -79,8 +83,8 @@ refuse_unknown(const char *name, Oid wrapper, Oid role, bool of_others)
 			 usable[0] != '\0' ? errdetail("Servers that role %s may use: %s.", GetUserNameFromId(role, false), usable) :
 			 errdetail("There is no server that role %s may use.", GetUserNameFromId(role, false)),
 			 of_others ? errhint("SELECT name FROM img_server WHERE usable;") :
-			 errhint("CREATE SERVER %s TYPE 's3' FOREIGN DATA WRAPPER imgapi OPTIONS (%s);",
-					 quote_identifier(name), img_server_s3.example)));
+			 errhint("CREATE SERVER %s TYPE '%s' FOREIGN DATA WRAPPER imgapi OPTIONS (%s);",
+					 quote_identifier(name), type->name, type->example)));
 }
 
 static Oid
