@@ -240,6 +240,7 @@ claim_and_send_some(void)
 	int			count = img_dispatcher.look ? claimable() : 0;
 	int			on_network = img_dispatcher.nnetwork;
 	bool		fed;
+	bool		for_servers;
 
 	if (count == 0 && (img_dispatcher.nclaimed == 0 || img_station_for(0) == NULL))
 		return false;
@@ -265,9 +266,9 @@ claim_and_send_some(void)
 	SPI_finish();
 	CommitTransactionCommand();
 	img_stations_send();
-	take_remote();
-	/* jobs for the network left executors without work: claim others */
-	return fed || img_dispatcher.nnetwork > on_network;
+	for_servers = take_remote();
+	/* jobs for others left executors without work: claim more */
+	return fed || for_servers || img_dispatcher.nnetwork > on_network;
 }
 
 void
