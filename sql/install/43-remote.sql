@@ -169,6 +169,7 @@ AS $$
 BEGIN
 	CASE server_type
 		WHEN 'claid' THEN RETURN @extschema@.img_claid_request(what, request, input, remote_id);
+		WHEN 'topaz' THEN RETURN @extschema@.img_topaz_request(what, request, input, remote_id);
 	END CASE;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_request(text, text, jsonb, text, text) IS
@@ -183,6 +184,7 @@ DECLARE
 BEGIN
 	CASE server_type
 		WHEN 'claid' THEN answer := @extschema@.img_claid_read(what, document);
+		WHEN 'topaz' THEN answer := @extschema@.img_topaz_read(what, document);
 	END CASE;
 	answer.message := @extschema@.img_remote_text(answer.message);
 	RETURN answer;
@@ -411,6 +413,7 @@ DECLARE
 	understood bool := status BETWEEN 200 AND 299 AND answer.state IS NOT NULL;
 	said text := CASE WHEN understood THEN answer.state END;
 BEGIN
+	answer.result := COALESCE(r.result || answer.result, answer.result, r.result);
 	step.remote_id := r.remote_id;
 	step.transient := false;
 	IF said = 'done' AND answer.url IS NOT NULL THEN
@@ -457,7 +460,7 @@ BEGIN
 		status = COALESCE(answer.status, r.status), eta = COALESCE(answer.eta, r.eta),
 		ended_at = CASE WHEN said IN ('done', 'failed', 'cancelled') THEN COALESCE(r.ended_at, present) ELSE r.ended_at END,
 		poll_after = present + pg_catalog.make_interval(secs => step.seconds),
-		result = COALESCE(answer.result, r.result)
+		result = answer.result
 	WHERE x.job_id = r.job_id;
 	RETURN step;
 END $$;

@@ -57,8 +57,6 @@ compile_operation(ImgCompiler *compiler, const ImgPath *root, int index,
 
 	if (operation->servers != NULL && !img_asks_nothing(value, true))
 		img_check_place(compiler, &path, NULL, operation->servers);
-	if (compiler->server_type != NULL && !offers(compiler->server_type, operation->key) && !img_asks_nothing(value, true))
-		img_refuse_local(&path, compiler->server_type);
 	if (img_slots_of(operation) == NULL || value->type == jbvNull)
 		return;
 	if (operation->value == NULL && !img_is_object(value))
@@ -75,6 +73,8 @@ compile_operation(ImgCompiler *compiler, const ImgPath *root, int index,
 		img_compile_members(compiler, &path, value->val.binary.data, operation->arguments, NULL);
 	if (operation->check != NULL && !operation->check(&step, &problem))
 		img_refuse_problem(&path, &problem);
+	if (compiler->server_type != NULL && !offers(compiler->server_type, operation->key) && !img_asks_nothing(value, true))
+		img_refuse_local(&path, compiler->server_type);
 	if (step.given == 0)
 		return;
 	if (plan->steps >= IMG_MAX_STEPS)

@@ -15,6 +15,7 @@
 const ImgOperation *const img_operations[] = {
 	&img_operation_restorations,
 	&img_operation_generative,
+	&img_operation_topaz,
 	&img_operation_privacy,
 	&img_operation_rotate,
 	&img_operation_flip,

@@ -177,6 +177,7 @@ typedef struct ImgFormat
 /* One a file. */
 extern const ImgOperation img_operation_restorations;
 extern const ImgOperation img_operation_generative;
+extern const ImgOperation img_operation_topaz;
 extern const ImgOperation img_operation_privacy;
 extern const ImgOperation img_operation_rotate;
 extern const ImgOperation img_operation_flip;

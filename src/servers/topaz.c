@@ -9,6 +9,7 @@
 static const ImgServerOption options[] = {
 	{"url", IMG_OPTION_URL, .initial = "https://api.topazlabs.com/image/v1", .help = "where the API is"},
 	IMG_NETWORK_OPTIONS("8"),
+	IMG_JOB_OPTIONS("32"),
 	{"api_key", IMG_OPTION_TEXT, .required = true, .of_mapping = true,
 	.help = "sent as X-API-Key"},
 	{NULL}
@@ -21,4 +22,6 @@ const ImgServerType img_server_topaz = {
 	.options = options,
 	.example = "url 'https://api.topazlabs.com/image/v1'",
 	.mapping_example = "api_key '...'",
+	.operations = " restorations resizing background topaz ",
+	.authorization = "X-API-Key: ",
 };

@@ -20,11 +20,16 @@ our @EXPORT = qw(claid_server claid claid_state claid_rule release forget lose h
 
 my ($port, $server_pid, $to_server, $from_server);
 
+# Starts it, or another of the kind; its port.
 sub claid_server
 {
-	$server_pid = open2($from_server, $to_server, '/usr/bin/python3', "$ENV{TESTDIR}/test/t/claid_server.py");
+	my ($program) = @_;
+
+	$program //= 'claid_server.py';
+	$server_pid = open2($from_server, $to_server, '/usr/bin/python3', "$ENV{TESTDIR}/test/t/$program");
 	my $line = <$from_server> // die 'the server did not start';
 	$port = decode_json($line)->{port};
+	return $port;
 }
 
 END

@@ -208,18 +208,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return submit(self, body)
         return poll(int(self.path.rsplit("/", 1)[1]), rule.get("task"))
 
+    def call(self):
+        if (self.command, self.path) == ("POST", "/v1/image/edit/async"):
+            return "submit"
+        if self.command == "GET" and re.fullmatch(r"/v1/image/edit/async/\d+", self.path):
+            return "poll"
+        return "download" if self.command == "GET" and self.path.startswith("/tmp/") else None
+
     def serve(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path == "/control":
             return self.control(json.loads(body))
-        call = "submit" if (self.command, self.path) == ("POST", "/v1/image/edit/async") else \
-            "poll" if self.command == "GET" and re.fullmatch(r"/v1/image/edit/async/\d+", self.path) else \
-            "download" if self.command == "GET" and self.path.startswith("/tmp/") else None
+        call = self.call()
         if call is None:
             with lock:
                 state["problems"].append(f"{self.command} {self.path}")
             return self.answer(*problem(404, "404", "web", "Not found"))
-        if call == "download" and self.headers.get("Authorization"):
+        if call == "download" and (self.headers.get("Authorization") or self.headers.get("X-API-Key")):
             with lock:
                 state["problems"].append("the key was sent with a download")
         with lock:
@@ -254,7 +259,12 @@ class Server(http.server.ThreadingHTTPServer):
         pass
 
 
-server = Server(("127.0.0.1", 0), Handler)
-public["url"] = f"http://127.0.0.1:{server.server_port}"
-print(json.dumps({"port": server.server_port}), flush=True)
-server.serve_forever()
+def serve(handler):
+    server = Server(("127.0.0.1", 0), handler)
+    public["url"] = f"http://127.0.0.1:{server.server_port}"
+    print(json.dumps({"port": server.server_port}), flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve(Handler)

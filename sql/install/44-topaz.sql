@@ -1,0 +1,147 @@
+---------------------------------------------------------------------- Topaz --
+-- What is said to servers of type topaz, and what their answers mean.
+--
+-- The API does one thing a job: it cuts the subject out (background.remove), or
+-- it enlarges (restorations.upscale, with the size of resizing). What has no
+-- name in the edit contract is asked for as operations.topaz: {"endpoint":
+-- "denoise", "model": …, "settings": {…}}.
+
+CREATE FUNCTION @extschema@.img_topaz_refuse(what text, hint text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+	RAISE EXCEPTION '% is not offered by servers of type topaz', what
+		USING ERRCODE = '0A000', HINT = hint;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_topaz_refuse(text, text) IS 'Internal: raises 0A000.';
+
+CREATE FUNCTION @extschema@.img_topaz_size(resizing jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+	fit text := COALESCE(resizing #>> '{fit,type}', resizing ->> 'fit', 'crop');
+	side record;
+BEGIN
+	FOR side IN SELECT s.name, resizing -> s.name AS value
+		FROM pg_catalog.unnest(ARRAY['width', 'height']) s (name) WHERE resizing -> s.name <> '"auto"'
+	LOOP
+		IF pg_catalog.jsonb_typeof(side.value) <> 'number' THEN
+			PERFORM @extschema@.img_topaz_refuse(pg_catalog.format('operations.resizing.%s as a percentage', side.name), 'Write pixels.');
+		END IF;
+	END LOOP;
+	IF resizing ? 'scale' OR fit NOT IN ('crop', 'canvas') OR (fit = 'crop' AND resizing #>> '{fit,crop}' = 'smart') THEN
+		PERFORM @extschema@.img_topaz_refuse('this operations.resizing', 'Write {"resizing": {"width": 800, "height": 600, "fit": "crop"}}, or "canvas".');
+	END IF;
+	RETURN pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+		'output_width', NULLIF(resizing -> 'width', '"auto"'), 'output_height', NULLIF(resizing -> 'height', '"auto"'),
+		'crop_to_fill', CASE WHEN resizing -> 'width' <> '"auto"' AND resizing -> 'height' <> '"auto"' THEN fit = 'crop' END));
+END $$;
+COMMENT ON FUNCTION @extschema@.img_topaz_size(jsonb) IS 'Internal: resizing of the edit contract as fields of Topaz''.';
+
+CREATE FUNCTION @extschema@.img_topaz_fields(request jsonb, OUT endpoint text, OUT fields jsonb)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	operations jsonb := pg_catalog.jsonb_strip_nulls(COALESCE(request -> 'operations', '{}'));
+	own jsonb := operations -> 'topaz';
+	upscale text := COALESCE(operations #>> '{restorations,upscale,type}', operations #>> '{restorations,upscale}');
+	output jsonb := CASE WHEN pg_catalog.jsonb_typeof(request -> 'output') = 'object' THEN request -> 'output' ELSE '{}' END;
+	format text := pg_catalog.lower(COALESCE(output #>> '{format,type}', output ->> 'format'));
+	cuts bool := COALESCE(operations #> '{background,remove}' NOT IN ('false', 'null'), false);
+BEGIN
+	fields := CASE WHEN operations ? 'resizing' THEN @extschema@.img_topaz_size(operations -> 'resizing') ELSE '{}' END;
+	IF (operations -> 'background') - 'remove' <> '{}' THEN
+		PERFORM @extschema@.img_topaz_refuse('operations.background but for remove', 'Write {"background": {"remove": true}}, and edit the result.');
+	ELSIF own IS NULL AND NOT cuts AND upscale IS NULL AND fields = '{}' THEN
+		PERFORM @extschema@.img_topaz_refuse('a job that asks for nothing', 'Write for example {"restorations": {"upscale": "photo"}, "resizing": {"width": 4000}}.');
+	END IF;
+	IF (own IS NOT NULL)::int + cuts::int + (upscale IS NOT NULL)::int > 1 THEN
+		PERFORM @extschema@.img_topaz_refuse('more than one of topaz, background.remove and restorations.upscale in a job',
+			'Make two jobs of it: the result of one is the input of the other.');
+	ELSIF cuts THEN
+		IF pg_catalog.jsonb_typeof(operations #> '{background,remove}') = 'object' THEN
+			PERFORM @extschema@.img_topaz_refuse('operations.background.remove with options', 'Write {"background": {"remove": true}}.');
+		ELSIF fields <> '{}' THEN
+			PERFORM @extschema@.img_topaz_refuse('operations.resizing beside background.remove', 'Leave it out, and edit the result.');
+		END IF;
+		endpoint := 'matting';
+		fields := '{"model": "Object", "output_format": "png"}';
+	ELSIF own IS NOT NULL THEN
+		endpoint := own ->> 'endpoint';
+		fields := fields || COALESCE(own -> 'settings', '{}') || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('model', own -> 'model'));
+		IF endpoint IS NULL OR endpoint NOT IN ('enhance', 'enhance-gen', 'sharpen', 'sharpen-gen', 'denoise', 'restore-gen', 'lighting', 'matting', 'tool') THEN
+			RAISE EXCEPTION 'operations.topaz.endpoint must be one of Topaz'' endpoints'
+				USING ERRCODE = '22023', DETAIL = 'Allowed: enhance, enhance-gen, sharpen, sharpen-gen, denoise, restore-gen, lighting, matting, tool.',
+					HINT = 'Write for example {"topaz": {"endpoint": "denoise", "model": "Strong"}}.';
+		END IF;
+	ELSE
+		endpoint := 'enhance';
+		fields := fields || pg_catalog.jsonb_build_object('model', CASE upscale
+			WHEN 'photo' THEN 'High Fidelity V2' WHEN 'digital_art' THEN 'CGI' WHEN 'smart_resize' THEN 'Low Resolution V2' ELSE 'Standard V2' END)
+			|| CASE upscale WHEN 'faces' THEN '{"face_enhancement": true}' ELSE '{}' END::jsonb;
+	END IF;
+	IF format NOT IN ('jpeg', 'jpg', 'png', 'tiff', 'tif') OR (format <> 'png' AND endpoint IN ('matting', 'tool')) THEN
+		PERFORM @extschema@.img_topaz_refuse(pg_catalog.format('output.format "%s"', format),
+			CASE WHEN endpoint IN ('matting', 'tool') THEN 'Write {"format": "png"}.' ELSE 'Write {"format": "jpeg"}, "png" or "tiff".' END);
+	ELSIF pg_catalog.jsonb_typeof(output -> 'format') = 'object' AND (output -> 'format') - 'type' <> '{}' OR output ? 'metadata' THEN
+		PERFORM @extschema@.img_topaz_refuse('options of output', 'Write {"format": "png"}.');
+	END IF;
+	fields := fields || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('output_format', format));
+END $$;
+COMMENT ON FUNCTION @extschema@.img_topaz_fields(jsonb) IS 'Internal: a request of the edit contract as endpoint and fields of Topaz''.';
+
+CREATE FUNCTION @extschema@.img_topaz_request(what text, request jsonb, input text, remote_id text)
+RETURNS @extschema@.img_remote_request
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	asked record;
+	boundary text;
+	newline constant text := E'\r\n';
+BEGIN
+	IF what = 'poll' THEN
+		RETURN ROW('GET', '/status/' || remote_id, NULL, NULL)::@extschema@.img_remote_request;
+	ELSIF what = 'result' THEN
+		RETURN ROW('GET', '/download/' || remote_id, NULL, NULL)::@extschema@.img_remote_request;
+	END IF;
+	asked := @extschema@.img_topaz_fields(request);
+	-- of all that it delimits, so that it is in none of it
+	boundary := 'imgapi-' || pg_catalog.md5(asked.fields::text || input);
+	RETURN ROW('POST', '/' || asked.endpoint || '/async', 'multipart/form-data; boundary=' || boundary,
+		(SELECT pg_catalog.string_agg('--' || boundary || newline || 'Content-Disposition: form-data; name="'
+				|| pg_catalog.translate(f.key, E'"\\\r\n', '____') || '"' || newline || newline || f.value || newline, '')
+			FROM pg_catalog.jsonb_each_text(asked.fields || pg_catalog.jsonb_build_object('source_url', input)) f)
+		|| '--' || boundary || '--' || newline)::@extschema@.img_remote_request;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_topaz_request(text, jsonb, text, text) IS 'Internal: img_remote_request() for servers of type topaz.';
+
+CREATE FUNCTION @extschema@.img_topaz_read(what text, document jsonb) RETURNS @extschema@.img_remote_answer
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	answer @extschema@.img_remote_answer;
+	eta float8 := CASE WHEN pg_catalog.jsonb_typeof(document -> 'eta') = 'number' THEN document ->> 'eta' END;
+BEGIN
+	answer.code := document ->> 'code';
+	answer.message := document ->> 'message';
+	IF document ->> 'process_id' ~ '^[0-9A-Fa-f-]{1,64}$' THEN
+		answer.remote_id := document ->> 'process_id';
+	END IF;
+	IF eta BETWEEN 0 AND 1e11 THEN
+		answer.eta := pg_catalog.to_timestamp(eta);
+	END IF;
+	IF what = 'result' THEN
+		answer.url := document ->> 'download_url';
+		answer.state := CASE WHEN answer.url IS NOT NULL THEN 'done' END;
+		answer.result := CASE WHEN answer.url IS NOT NULL THEN document END;
+	ELSIF what = 'poll' AND document ? 'status' THEN
+		answer.status := pg_catalog.left(document ->> 'status', 40);
+		answer.state := CASE pg_catalog.lower(answer.status) WHEN 'completed' THEN 'ready'
+			WHEN 'failed' THEN 'failed' WHEN 'cancelled' THEN 'cancelled' ELSE 'waiting' END;
+		answer.result := pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('credits', document -> 'credits',
+			'input_object', pg_catalog.jsonb_build_object('format', document -> 'input_format',
+				'width', document -> 'input_width', 'height', document -> 'input_height')));
+	END IF;
+	RETURN answer;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_topaz_read(text, jsonb) IS 'Internal: img_remote_read() for servers of type topaz.';

@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+"""A server that speaks Topaz' Image API as far as its contract says, and strictly.
+
+It prints one line of JSON, {"port": N}, and then serves. What it does beside
+the contract it is told by POST /control with {"rule": {...}}, as claid_server.py
+is; call is submit, poll, link or download.
+"""
+import email.parser
+import email.policy
+import json
+import re
+import time
+import uuid
+
+import claid_server as base
+
+KEY = "the topaz key"
+MODELS = {
+    "enhance": ["Standard V2", "Low Resolution V2", "CGI", "High Fidelity V2", "Text Refine"],
+    "enhance-gen": ["Standard MAX", "Recovery V2", "Wonder", "Redefine"],
+    "sharpen": ["Standard", "Strong", "Lens Blur", "Lens Blur V2", "Motion Blur", "Natural", "Refocus", "Wildlife", "Portrait"],
+    "sharpen-gen": ["Super Focus V2"], "denoise": ["Normal", "Strong", "Extreme"],
+    "restore-gen": ["Dust-Scratch", "Dust-Scratch V2"], "lighting": ["Adjust", "Adjust V2", "White Balance", "Colorize"],
+    "matting": ["Object"], "tool": ["Transparency Upscale"]}
+SIZED = ("enhance", "enhance-gen", "tool")
+FORMATS = ("jpeg", "jpg", "png", "tiff", "tif")
+
+
+def error(status, message):
+    return status, {"code": status, "message": message}
+
+
+def fields_of(handler, body):
+    if not handler.headers.get("Content-Type", "").startswith("multipart/form-data; boundary="):
+        return None
+    message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(
+        b"Content-Type: " + handler.headers["Content-Type"].encode() + b"\r\n\r\n" + body)
+    if not message.is_multipart() or message.defects:
+        return None
+    fields = {}
+    for part in message.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        if name is None or name in fields or part.defects:
+            return None
+        fields[name] = part.get_payload(decode=True).decode()
+    return fields
+
+
+def submit(handler, endpoint, body):
+    fields = fields_of(handler, body)
+    if fields is None:
+        return error(415, "the body is no form")
+    if sum(name in fields for name in ("image", "source_id", "source_url")) != 1:
+        return error(400, "one of image, source_id and source_url")
+    if not re.match(r"https?://.", fields["source_url"]):
+        return error(400, "source_url is no URL")
+    if fields.get("model", MODELS[endpoint][0]) not in MODELS[endpoint]:
+        return error(400, "no such model")
+    for name in ("output_width", "output_height"):
+        if name in fields and (endpoint not in SIZED or not fields[name].isdigit() or not 0 < int(fields[name]) <= 32000):
+            return error(422, f"{name} is not valid")
+    if fields.get("crop_to_fill", "false") not in ("true", "false") or ("crop_to_fill" in fields and endpoint not in SIZED):
+        return error(400, "crop_to_fill is not valid")
+    if fields.get("output_format", "png") not in (("png",) if endpoint in ("matting", "tool") else FORMATS):
+        return error(400, "output_format is not valid")
+    with base.lock:
+        base.state["submits"] += 1
+        number = str(uuid.uuid4())
+        base.tasks[number] = {"polls": 0, "fields": fields, "endpoint": endpoint}
+    return 200, {"process_id": number, "source_id": str(uuid.uuid4()), "eta": int(time.time()) + 1}
+
+
+def poll(number, told):
+    task = base.tasks.get(number)
+    if task is None:
+        return error(404, "no such process")
+    task["polls"] += 1
+    status = told or ("Completed" if task["polls"] > 1 else "Processing")
+    now = int(time.time())
+    return 200, {
+        "process_id": number, "source_id": str(uuid.uuid4()), "filename": "cat.jpg", "input_format": "jpeg", "input_width": 160,
+        "input_height": 120, "output_format": "png", "output_width": 4, "output_height": 2, "category": "Enhance",
+        "model_type": "GAN", "model": "Standard V2", "crop_to_fill": False, "options_json": "{}", "status": status,
+        "progress": 100 if status == "Completed" else 50, "eta": now, "creation_time": now, "modification_time": now, "credits": 3}
+
+
+def link(number):
+    task = base.tasks.get(number)
+    if task is None:
+        return error(404, "no such process")
+    if task["polls"] < 2:
+        return error(409, "not ready")
+    url = f"{base.public['url']}/tmp/{number}.png?token=signed"
+    return 200, {"download_url": url, "head_url": url, "expiry": int(time.time()) + 3600}
+
+
+class Handler(base.Handler):
+    def call(self):
+        found = re.fullmatch(r"/([a-z-]+)/async", self.path)
+        if self.command == "POST" and found and found[1] in MODELS:
+            return "submit"
+        if self.command == "GET" and re.fullmatch(r"/status/[0-9a-f-]{36}", self.path):
+            return "poll"
+        if self.command == "GET" and re.fullmatch(r"/download/[0-9a-f-]{36}", self.path):
+            return "link"
+        return "download" if self.command == "GET" and self.path.startswith("/tmp/") else None
+
+    def act(self, call, body, rule):
+        if self.headers.get("X-API-Key") != KEY:
+            return error(401, "Unauthorized")
+        if call == "submit":
+            return submit(self, self.path.split("/")[1], body)
+        number = self.path.rsplit("/", 1)[1]
+        return poll(number, rule.get("task")) if call == "poll" else link(number)
+
+
+if __name__ == "__main__":
+    base.serve(Handler)
