@@ -173,7 +173,7 @@ BEGIN
 	END CASE;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_request(text, text, jsonb, text, text) IS
-	'Internal: what is sent to an API of that type to submit a job, poll it, or ask for its result. Error 0A000 for what the API does not have.';
+	'Internal: what is sent to an API of that type to submit a job, poll it, ask for its result, or cancel it. Error 0A000 for what the API does not have.';
 
 CREATE FUNCTION @extschema@.img_remote_read(server_type text, what text, document jsonb)
 RETURNS @extschema@.img_remote_answer
@@ -334,7 +334,7 @@ BEGIN
 	answer := @extschema@.img_remote_read(r.server_type, what, document);
 	problem := CASE
 		WHEN status IS NULL THEN COALESCE(NULLIF(failure, ''), 'the fetcher died')
-		WHEN status BETWEEN 200 AND 299 THEN CASE WHEN COALESCE(answer.state, answer.remote_id) IS NULL THEN
+		WHEN status BETWEEN 200 AND 299 THEN CASE WHEN what <> 'cancel' AND COALESCE(answer.state, answer.remote_id) IS NULL THEN
 			pg_catalog.format('the answer of server "%s" makes no sense', r.server) END
 		ELSE pg_catalog.format('server "%s" answered with status %s', r.server, status)
 			|| COALESCE(': ' || answer.message, '') || COALESCE(' (code ' || answer.code || ')', '')
@@ -347,6 +347,10 @@ BEGIN
 	step.hint := @extschema@.img_remote_hint(status, r.server);
 	IF what = 'submit' THEN
 		step := @extschema@.img_remote_submitted(r, step, status, sent, answer);
+	ELSIF what = 'cancel' THEN
+		UPDATE @extschema@.img_remote x SET state = 'failed', status = 'Cancelled', ended_at = pg_catalog.clock_timestamp()
+		WHERE x.job_id = job AND img_remote_answered.status BETWEEN 200 AND 299;
+		step.action := 'gone';
 	ELSE
 		step := @extschema@.img_remote_polled(r, step, what, status, answer);
 	END IF;

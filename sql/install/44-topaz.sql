@@ -101,6 +101,8 @@ DECLARE
 BEGIN
 	IF what = 'poll' THEN
 		RETURN ROW('GET', '/status/' || remote_id, NULL, NULL)::@extschema@.img_remote_request;
+	ELSIF what = 'cancel' THEN
+		RETURN ROW('DELETE', '/cancel/' || remote_id, NULL, NULL)::@extschema@.img_remote_request;
 	ELSIF what = 'result' THEN
 		RETURN ROW('GET', '/download/' || remote_id, NULL, NULL)::@extschema@.img_remote_request;
 	END IF;

@@ -53,6 +53,7 @@ img_api_find(const ImgServer *server)
 	}
 	api->max_concurrency = img_server_number(server, "max_concurrency");
 	api->max_connections = img_server_number(server, "max_connections");
+	api->cancels = server->type->cancels;
 	return api;
 }
 
@@ -159,6 +160,18 @@ copy_body(const ImgFetchReply *reply, int memfd)
 	return body;
 }
 
+/* A job may be polled for days. */
+static void
+forget_answer(ImgRemoteJob *r)
+{
+	if (r->request_id != NULL)
+		pfree(r->request_id);
+	if (r->body != NULL)
+		pfree(r->body);
+	r->request_id = NULL;
+	r->body = NULL;
+}
+
 static void
 call_done(ImgTransfer *transfer, const ImgFetchReply *reply, int memfd)
 {
@@ -166,6 +179,7 @@ call_done(ImgTransfer *transfer, const ImgFetchReply *reply, int memfd)
 	ImgRemoteJob *r = job->remote;
 	MemoryContext before = MemoryContextSwitchTo(job->context);
 
+	forget_answer(r);
 	r->status = reply->status;
 	r->ms = reply->times.total / 1000;
 	r->request_id = shown_header(reply, "x-request-id");
@@ -187,10 +201,9 @@ call_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
 	ImgRemoteJob *r = job->remote;
 	MemoryContext before = MemoryContextSwitchTo(job->context);
 
+	forget_answer(r);
 	r->status = 0;
 	r->ms = transfer->reply->times.total / 1000;
-	r->request_id = NULL;
-	r->body = NULL;
 	r->sent = transfer->reply->stage > IMG_FETCH_AT_TLS;
 	r->refused = transfer->reply->outcome == IMG_FETCH_REFUSED;
 	r->failure = *failure;
@@ -224,7 +237,9 @@ img_remote_call(ImgJob *job, const char *what)
 	transfer->failed = call_failed;
 	MemoryContextSwitchTo(job->context);
 	r->what = what;
-	r->method = pstrdup(transfer->request.method);
+	strlcpy(r->method, transfer->request.method, sizeof(r->method));
+	if (r->path != NULL)
+		pfree(r->path);
 	r->path = pstrdup(path);
 	MemoryContextSwitchTo(before);
 	r->phase = IMG_REMOTE_CALLING;

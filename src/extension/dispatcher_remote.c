@@ -164,6 +164,23 @@ end_cancelled(ImgJob *job, const char *message)
 	img_job_end(job, IMG_END_CANCELLED);
 }
 
+/* Nobody wants it any more: its server is told, once. */
+static void
+let_go(ImgJob *job)
+{
+	ImgRemoteJob *r = job->remote;
+
+	if (!r->api->cancels || r->remote_id == NULL || r->cancelling)
+	{
+		end_cancelled(job, NULL);
+		return;
+	}
+	img_transfers_give_up(job);
+	job->transfers = 0;
+	r->cancelling = true;
+	img_remote_wait(job, IMG_REMOTE_WAITING, 0);
+}
+
 /* Does what the row of img_remote_step says. */
 static void
 act(ImgJob *job)
@@ -190,6 +207,8 @@ act(ImgJob *job)
 		img_remote_wait(job, r->phase, AGAIN_MS / 1000.0);
 	else if (strcmp(action, "fail") == 0)
 		fail(job);
+	else if (strcmp(action, "gone") == 0)
+		let_go(job);
 	else
 		end_cancelled(job, column(MESSAGE));
 }
@@ -240,7 +259,7 @@ step(void *arg)
 	else if (job->remote->phase == IMG_REMOTE_ANSWERED)
 		take_answer(job);
 	else
-		img_remote_call(job, "poll");
+		img_remote_call(job, job->remote->cancelling ? "cancel" : "poll");
 }
 
 /* Nothing was written.  The id in the answer to a submit is not given up. */
@@ -399,7 +418,7 @@ ask_about(ImgJob **jobs, int count)
 		img_find_gone(jobs, count, gone);
 	for (int i = 0; i < count; i++)
 		if (gone[i])
-			end_cancelled(jobs[i], NULL);
+			let_go(jobs[i]);
 	return 0;
 }
 
@@ -416,7 +435,8 @@ img_remote_end_cancelled(void)
 		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
 		ImgRemoteJob *r = job->remote;
 
-		if ((r->phase == IMG_REMOTE_CALLING || r->phase == IMG_REMOTE_ANSWERED) && strcmp(r->what, "submit") == 0)
+		if (r->cancelling ||
+			((r->phase == IMG_REMOTE_CALLING || r->phase == IMG_REMOTE_ANSWERED) && strcmp(r->what, "submit") == 0))
 			continue;
 		if (count == ASKED_ABOUT)
 			count = ask_about(jobs, count);

@@ -29,6 +29,7 @@ typedef struct ImgApi
 	int			jobs;			/* in hand */
 	int			begun;			/* of them not IMG_REMOTE_NEW */
 	int			submits;		/* under way */
+	bool		cancels;		/* can be told to stop */
 	TimestampTz not_before;		/* is left alone until then */
 } ImgApi;
 
@@ -38,10 +39,11 @@ typedef struct ImgRemoteJob
 	Jsonb	   *request;		/* img_job.request */
 	ImgRemotePhase		phase;
 	ImgRemotePhase		before;			/* this transaction */
-	const char *what;			/* the request: submit, poll, result */
-	char	   *method;
+	const char *what;			/* the request: submit, poll, result, cancel */
+	char		method[8];
 	char	   *path;
 	char	   *remote_id;
+	bool		cancelling;		/* nobody wants it: the server is told */
 	TimestampTz wait_until;
 	int			tries;
 	/* the answer */

@@ -24,8 +24,8 @@ extern void img_remote_job_check(const char *server_type, Jsonb *request, const 
 extern char *img_remote_job_input(const pg_uuid_t *job, const char *input, Oid owner);
 
 /*
- * The request that submits a job, polls it, or asks for its result ("submit",
- * "poll", "result").  path is what may be shown of it.  SPI must be connected.
+ * The request that submits a job, polls it, asks for its result, or
+ * cancels it ("submit", "poll", "result", "cancel").  path is what may be shown of it.  SPI must be connected.
  */
 extern void img_remote_job_request(const ImgServer *server, const char *what, Jsonb *job, const char *input,
 								   const char *remote_id, ImgHttpRequest *request, char **path);

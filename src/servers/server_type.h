@@ -53,6 +53,7 @@ typedef struct ImgServerType
 	 * no jobs (sql/install/43-remote.sql) */
 	const char *operations;
 	const char *authorization;	/* header before the option api_key */
+	bool		cancels;		/* jobs can be cancelled there */
 } ImgServerType;
 
 /* What every server that is reached over the network has. */

@@ -24,4 +24,5 @@ const ImgServerType img_server_topaz = {
 	.mapping_example = "api_key '...'",
 	.operations = " restorations resizing background topaz ",
 	.authorization = "X-API-Key: ",
+	.cancels = true,
 };

@@ -32,6 +32,25 @@ is_deeply($sent, { input => 'https://example.com/cat.jpg?signature=s3cr3t', oper
 	output => { format => { type => 'webp', compression => { type => 'lossy', quality => 60 } }, metadata => { dpi => 72 } } }, 'what it was asked');
 job_is($node, $job, 'server, attempts, error IS NULL', 'claid|1|t', 'what img_job says');
 
+# --------------------------------------------------------- other pictures
+
+sub input_of { return decode_json((grep { $_->{call} eq 'submit' } @{ claid_state()->{calls} })[-1]->{body})->{input}; }
+$node->safe_psql('postgres', q{CREATE SERVER photos TYPE 's3' FOREIGN DATA WRAPPER imgapi OPTIONS (endpoint 'https://s3.example.com', bucket 'photos', path_style 'true');
+	CREATE USER MAPPING FOR PUBLIC SERVER photos OPTIONS (access_key_id 'key', secret_access_key 'another secret key')});
+$job = $node->safe_psql('postgres', q{SELECT img_submit('storage://photos/a/cat.jpg', '{}', server => 'claid')});
+is(wait_job($node, $job), 'DONE', 'a picture on an S3 server') or diag job($node, $job, 'error');
+like(input_of(), qr{^https://s3\.example\.com/photos/a/cat\.jpg\?X-Amz-Algorithm=.*&X-Amz-Expires=21600&.*X-Amz-Signature=[0-9a-f]{64}$}, '… is sent as a link');
+is($node->safe_psql('postgres', "SELECT count(*) FROM img_remote r, img_remote_call c WHERE r::text || c::text ~ 'X-Amz'"), 0, '… that is kept nowhere');
+$node->safe_psql('postgres', $_) foreach q{ALTER SYSTEM SET imgapi.public_url = 'https://pictures.example.com'}, 'SELECT pg_reload_conf()';
+$node->poll_query_until('postgres', q{SELECT current_setting('imgapi.public_url') <> ''}) or die;
+$job = $node->safe_psql('postgres', 'SELECT img_submit(' . literal(small_png()) . q{, '{"background": {"remove": true}}', server => 'claid', job_key => 'mine')});
+is(wait_job($node, $job), 'DONE', 'a picture in the database') or diag job($node, $job, 'error');
+like(input_of(), qr{^https://pictures\.example\.com/o/[0-9a-f-]{36}/.*&s=[0-9a-f]{64}$}, '… is sent as a link of the gateway');
+picture_is($node, $job, '… and its result is here');
+is($node->safe_psql('postgres', "SELECT bytes > 0, width FROM img_object WHERE job_id = '$job' AND role = 'input'"), 't|160', '… and so is the picture');
+$node->safe_psql('postgres', $_) foreach q{ALTER SYSTEM RESET imgapi.public_url}, 'SELECT pg_reload_conf()';
+$node->poll_query_until('postgres', q{SELECT current_setting('imgapi.public_url') = ''}) or die;
+
 # ------------------------------------------------- what cannot be, at submit
 
 sub no_submit

@@ -103,6 +103,19 @@ foreach my $end ([ 'Failed', 'ERROR', qr/it does not say why/ ], [ 'Cancelled', 
 	is(wait_job($node, $job), $end->[1], $end->[0]);
 	like(job($node, $job, 'error'), $end->[2], '… says so');
 }
+claid_rule(call => 'poll', task => 'Processing');
+$job = topaz_job('{"background": {"remove": true}}');
+poll_is($node, "SELECT polls > 0 FROM img_remote WHERE job_id = '$job'", 't', 'a job is there');
+is($node->safe_psql('postgres', "SELECT img_cancel('$job')"), 't', 'it is cancelled');
+poll_is($node, "SELECT string_agg(method || ' ' || status, ', ') FROM img_remote_call WHERE job_id = '$job' AND path LIKE '/cancel/%'", 'DELETE 204', '… and its server is told, once');
+poll_is($node, 'SELECT sum(inflight) FROM img_worker', 0, '… and it is in nobody\'s hands');
+is(remote($node, $job, 'state, status'), 'failed|Cancelled', '… as img_remote says');
+claid_rule(call => 'submit', hold => JSON::PP::true, act => JSON::PP::true, times => 1);
+$job = topaz_job('{"background": {"remove": true}}');
+held(1, 'a job is submitted');
+$node->safe_psql('postgres', "SELECT img_cancel('$job')");
+release();
+poll_is($node, "SELECT string_agg(method || ' ' || status, ', ') FROM img_remote_call WHERE job_id = '$job' AND path LIKE '/cancel/%'", 'DELETE 204', 'what was cancelled meanwhile is cancelled there');
 is_deeply(claid_state()->{problems}, [], 'the server has nothing to complain about');
 unlike(slurp_file($node->logfile), qr/the topaz key/, 'no key is in the log');
 

@@ -3,7 +3,7 @@
 
 It prints one line of JSON, {"port": N}, and then serves. What it does beside
 the contract it is told by POST /control with {"rule": {...}}, as claid_server.py
-is; call is submit, poll, link or download.
+is; call is submit, poll, link, cancel or download.
 """
 import email.parser
 import email.policy
@@ -101,6 +101,8 @@ class Handler(base.Handler):
             return "submit"
         if self.command == "GET" and re.fullmatch(r"/status/[0-9a-f-]{36}", self.path):
             return "poll"
+        if self.command == "DELETE" and re.fullmatch(r"/cancel/[0-9a-f-]{36}", self.path):
+            return "cancel"
         if self.command == "GET" and re.fullmatch(r"/download/[0-9a-f-]{36}", self.path):
             return "link"
         return "download" if self.command == "GET" and self.path.startswith("/tmp/") else None
@@ -111,6 +113,8 @@ class Handler(base.Handler):
         if call == "submit":
             return submit(self, self.path.split("/")[1], body)
         number = self.path.rsplit("/", 1)[1]
+        if call == "cancel":
+            return (204, "") if base.tasks.pop(number, None) else error(404, "no such process")
         return poll(number, rule.get("task")) if call == "poll" else link(number)
 
 
