@@ -44,6 +44,17 @@ read_bytes(const ImgReply *reply, const char *text, int memfd, uint64 at, uint64
 	return read_output(reply, text, memfd, at, VARDATA(*to), length);
 }
 
+/* 0 is a descriptor, so no output may be left as zeros. */
+ImgOutput *
+img_new_outputs(int count)
+{
+	ImgOutput  *output = palloc0(count * sizeof(ImgOutput));
+
+	for (int i = 0; i < count; i++)
+		output[i].memfd = -1;
+	return output;
+}
+
 /* Several outputs: their list, then their bytes. */
 static bool
 read_pieces(const ImgReply *reply, const char *text, int memfd, ImgAnswer *answer)
@@ -53,7 +64,7 @@ read_pieces(const ImgReply *reply, const char *text, int memfd, ImgAnswer *answe
 
 	if (reply->outputs > IMG_MAX_PIECES || !read_output(reply, text, memfd, 0, piece, at))
 		return false;
-	answer->output = palloc(reply->outputs * sizeof(ImgOutput));
+	answer->output = img_new_outputs(reply->outputs);
 	for (int i = 0; i < reply->outputs; i++)
 	{
 		ImgOutput  *output = &answer->output[i];
@@ -63,7 +74,6 @@ read_pieces(const ImgReply *reply, const char *text, int memfd, ImgAnswer *answe
 			!read_bytes(reply, text, memfd, at, piece[i].length, &output->data))
 			return false;
 		output->bytes = piece[i].length;
-		output->memfd = -1;
 		at += piece[i].length;
 	}
 	answer->outputs = reply->outputs;
@@ -107,10 +117,9 @@ read_answer(const char *packet, size_t length, uint64 id, int memfd, bool in_mem
 	text += reply->text_length;
 	if (reply->outputs > 1)
 		return read_pieces(reply, text, memfd, answer);
-	answer->output = palloc(sizeof(ImgOutput));
+	answer->output = img_new_outputs(1);
 	answer->output->facts = reply->output;
 	answer->output->bytes = reply->output_length;
-	answer->output->memfd = -1;
 	answer->outputs = 1;
 	if (!in_memory && reply->place == IMG_MEMFD)
 		return keep_in_memfd(reply, memfd, answer->output);

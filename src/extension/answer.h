@@ -25,6 +25,9 @@ typedef struct ImgAnswer
 	int			outputs;		/* 0: none */
 } ImgAnswer;
 
+/* So many outputs with nothing in them. */
+extern ImgOutput *img_new_outputs(int count);
+
 /*
  * Takes a packet apart and fetches the output from the memfd if it lies there.
  * False: the packet is not a proper answer to request id, so its sender cannot

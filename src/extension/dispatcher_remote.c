@@ -448,7 +448,7 @@ img_remote_end_cancelled(void)
 bool
 img_remote_take_facts(ImgJob *job)
 {
-	ImgOutput  *output = palloc0(sizeof(ImgOutput));
+	ImgOutput  *output = img_new_outputs(1);
 
 	output->bytes = job->source.length;
 	output->facts = job->answer.reply.source;

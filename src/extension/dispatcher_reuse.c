@@ -206,7 +206,6 @@ take_output(ImgJob *job, int ordinal, HeapTuple row, TupleDesc desc)
 		return false;
 	output->data = DatumGetByteaPCopy(data);
 	output->bytes = VARSIZE(output->data) - VARHDRSZ;
-	output->memfd = -1;
 	job->reused_bytes += VARSIZE(output->data);
 	return true;
 }
@@ -232,7 +231,7 @@ take_result(ImgJob *job)
 	memset(&job->answer, 0, sizeof(job->answer));
 	job->reused_bytes = 0;
 	job->reused_warning = SPI_getvalue(rows->vals[0], rows->tupdesc, R_WARNING);
-	job->answer.output = palloc0(count * sizeof(ImgOutput));
+	job->answer.output = img_new_outputs(count);
 	job->answer.outputs = count;
 	whole = facts_of(rows->vals[0], rows->tupdesc, R_SOURCE_FORMAT, &job->answer.reply.source);
 	for (int i = 0; i < count && whole; i++)
