@@ -32,8 +32,7 @@
 
 /* A result that no row names so long after it was begun is removed. */
 #define FORGOTTEN		"1 hour"
-/* Jobs whose sources are being read, or are here; others wait, at the cost of a
- * few bytes. */
+/* Jobs whose sources are being read, or are here; others wait. */
 #define MOST_READING	IMG_FETCH_TRANSFERS
 /* What an answer may say that is no picture. */
 #define SMALL_ANSWER	(64 * 1024)
@@ -87,13 +86,11 @@ img_network_take(ImgJob *job)
 	join_network(job, false);
 }
 
-/* Results go out first.  Sources that have come and wait for an executor count
- * too: they are in memory. */
+/* Results go out first.  Sources that wait for an executor are in memory, too. */
 static bool
 may_ask(const ImgJob *job)
 {
-	return !job->asked &&
-		(is_storing(job) || img_dispatcher.nreading + img_dispatcher.nclaimed < MOST_READING);
+	return !job->asked && (is_storing(job) || img_dispatcher.nreading + img_dispatcher.nclaimed < MOST_READING);
 }
 
 void
@@ -156,18 +153,14 @@ img_network_end_cancelled(void)
 	int			count = 0;
 	dlist_mutable_iter iter;
 
-	/* the jobs that end are none that the iterator stands on */
 	dlist_foreach_modify(iter, &img_dispatcher.network)
 	{
-		if (count == ASKED_ABOUT)
-		{
-			end_cancelled(jobs, count);
-			count = 0;
-		}
 		jobs[count++] = dlist_container(ImgJob, node, iter.cur);
-	}
-	if (count > 0)
+		if (count < ASKED_ABOUT && dlist_has_next(&img_dispatcher.network, iter.cur))
+			continue;
 		end_cancelled(jobs, count);
+		count = 0;
+	}
 }
 
 /* ------------------------------------------------------------- reading --- */
