@@ -219,6 +219,8 @@ refused($node, $job, '42501', 'poll', qr/permission denied for foreign server cl
 is($node->safe_psql('postgres', 'SET ROLE somebody; SELECT count(*) FROM img_remote'), 1, 'others\' rows are not seen');
 is($node->safe_psql('postgres', 'SET ROLE somebody; SELECT count(DISTINCT job_id) FROM img_remote_call'), 1, '… nor their calls');
 
+like(readlink('/proc/' . worker_pid($node) . '/fd/0') // 'closed', qr{^/dev/null$}, 'the dispatcher has closed nothing that is not its own');
+
 # ------------------------------------------------------------------- secrets
 
 is_deeply(claid_state()->{problems}, [], 'the server has nothing to complain about');
