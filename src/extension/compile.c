@@ -55,8 +55,6 @@ compile_operation(ImgCompiler *compiler, const ImgPath *root, int index,
 	ImgStep		step = {.operation = index};
 	ImgProblem	problem = {0};
 
-	if (operation->servers != NULL && !img_asks_nothing(value, true))
-		img_check_place(compiler, &path, NULL, operation->servers);
 	if (img_slots_of(operation) == NULL || value->type == jbvNull)
 		return;
 	if (operation->value == NULL && !img_is_object(value))

@@ -145,10 +145,10 @@ operation_servers(const ImgOperation *operation)
 {
 	const char *found = NULL;
 
-	if (operation->value != NULL && operation->servers == NULL)
+	if (operation->value != NULL)
 		return argument_servers(operation->value);
-	if (operation->servers != NULL || operation->arguments == NULL)
-		return operation->servers;
+	if (operation->arguments == NULL)
+		return NULL;
 	for (const ImgArgument *a = operation->arguments; a->name != NULL; a++)
 		found = common_servers(found, argument_servers(a), a == operation->arguments);
 	return found;
@@ -269,9 +269,9 @@ push_operation(State *state, const ImgOperation *operation, int order)
 	push_number(state, "order", order);
 	push_where(state, operation_servers(operation));
 	if (operation->arguments != NULL)
-		push_arguments(state, "arguments", operation->arguments, operation->servers);
+		push_arguments(state, "arguments", operation->arguments, NULL);
 	if (operation->value != NULL)
-		push_argument(state, "value", operation->value, operation->servers);
+		push_argument(state, "value", operation->value, NULL);
 	end_object(state);
 }
 

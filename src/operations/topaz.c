@@ -7,9 +7,9 @@
 #include "plan/plan.h"
 
 static const ImgArgument arguments[] = {
-	{"endpoint", IMG_ANY, .help = "enhance, enhance-gen, sharpen, sharpen-gen, denoise, restore-gen, lighting, matting or tool"},
-	{"model", IMG_ANY, .help = "name of a model; the endpoint's own when not given"},
-	{"settings", IMG_ANY, .help = "of the model: {\"strength\": 0.5, ...}"},
+	{"endpoint", IMG_ANY, .servers = "topaz", .help = "enhance, enhance-gen, sharpen, sharpen-gen, denoise, restore-gen, lighting, matting or tool"},
+	{"model", IMG_ANY, .servers = "topaz", .help = "name of a model; the endpoint's own when not given"},
+	{"settings", IMG_ANY, .servers = "topaz", .help = "of the model: {\"strength\": 0.5, ...}"},
 	{NULL}
 };
 
@@ -17,5 +17,4 @@ const ImgOperation img_operation_topaz = {
 	.key = "topaz",
 	.help = "what Topaz' API has and the contract has no name for",
 	.arguments = arguments,
-	.servers = "topaz",
 };

@@ -128,7 +128,6 @@ typedef struct ImgOperation
 	/* of such a group: what its value is, a list of one; NULL: anything */
 	const ImgArgument *value;
 	int			slots;			/* how many the arguments use */
-	const char *servers;		/* as in ImgChoice, for the whole group */
 	/* checks combinations and settles defaults that depend on each other;
 	 * NULL: none */
 	bool		(*check) (ImgStep *step, ImgProblem *problem);
