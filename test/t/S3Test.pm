@@ -36,7 +36,7 @@ sub s3_server
 {
 	my ($kind) = @_;
 	my $port = free_ports();
-	my $directory = "$ENV{TESTDIR}/tmp_check/s3-$kind";
+	my $directory = "$ENV{TESTDIR}/tmp_check/s3-$kind-$$";
 	my @start = ("$ENV{TESTDIR}/tools/s3-server", 'start', $kind eq 'ceph' ? () : "--$kind", $directory, $port);
 
 	push @started, $directory;
