@@ -85,7 +85,7 @@ sub s3_connect
 sub curl
 {
 	my ($method, $url, $headers, $body) = @_;
-	my $base = "$ENV{TESTDIR}/tmp_check/curl";
+	my $base = "$ENV{TESTDIR}/tmp_check/curl-$$";
 	my @lines = ("url = \"$url\"", 'silent', 'show-error', 'globoff', 'path-as-is', 'noproxy = "*"', 'max-time = 60',
 		"output = \"$base.body\"", "dump-header = \"$base.headers\"", 'write-out = "%{http_code}"');
 
@@ -205,7 +205,7 @@ sub status_is
 sub boto3
 {
 	my ($server, $lines) = @_;
-	my $file = "$ENV{TESTDIR}/tmp_check/client.py";
+	my $file = "$ENV{TESTDIR}/tmp_check/client-$$.py";
 
 	write_file($file, <<"PYTHON" . $lines);
 import boto3, hashlib, sys
