@@ -77,7 +77,7 @@ no_submit('{"background": {"remove": true}, "restorations": {"upscale": "photo"}
 no_submit('{"topaz": {"endpoint": "paint"}}', qr/one of Topaz' endpoints/, '22023');
 no_submit('{"restorations": {"upscale": "photo"}}', qr/output\.format "webp"/, '0A000', q{, output => '{"format": "webp"}'});
 no_submit('{"background": {"remove": true}}', qr/output\.format "jpeg"/, '0A000', q{, output => '{"format": "jpeg"}'});
-fails_with($node, q{SELECT img_submit('https://example.com/a.jpg', '{"topaz": {"endpoint": "denoise"}}')}, '0A000', qr/operations\.topaz needs a model/, 'not here');
+fails_with($node, q{SELECT img_submit('https://example.com/a.jpg', '{"topaz": {"endpoint": "denoise"}}')}, '0A000', qr/operations\.topaz\.endpoint needs a model/, 'not here');
 
 # ------------------------------------------------------------------ statuses
 
