@@ -2,7 +2,7 @@
 -- What is said to servers of type claid, and what their answers mean. Answers
 -- are read leniently: their documents contradict each other.
 
-CREATE FUNCTION @extschema@.img_claid_request(what text, request jsonb, input text, remote_id text)
+CREATE FUNCTION @extschema@.img_claid_request(what text, r @extschema@.img_remote, request jsonb, input text)
 RETURNS @extschema@.img_remote_request
 LANGUAGE plpgsql STABLE
 AS $$
@@ -11,8 +11,11 @@ DECLARE
 	output jsonb := pg_catalog.jsonb_strip_nulls(CASE WHEN pg_catalog.jsonb_typeof(request -> 'output') = 'object'
 		THEN (request -> 'output') - 'destination' END);
 BEGIN
-	IF what <> 'submit' THEN
-		RETURN ROW('GET', '/v1/image/edit/async/' || remote_id, NULL, NULL)::@extschema@.img_remote_request;
+	IF what = 'poll' THEN
+		RETURN ROW('GET', '/v1/image/edit/async/' || r.remote_id, NULL, NULL, NULL, NULL)::@extschema@.img_remote_request;
+	ELSIF what <> 'submit' THEN
+		-- it has no list, and cancels nothing
+		RETURN NULL;
 	END IF;
 	-- ours, in groups that the contract has
 	IF operations -> 'resizing' ? 'scale' OR operations #>> '{resizing,fit}' = 'fill'
@@ -23,9 +26,10 @@ BEGIN
 	END IF;
 	RETURN ROW('POST', '/v1/image/edit/async', 'application/json',
 		(pg_catalog.jsonb_build_object('input', input, 'operations', operations)
-			|| CASE WHEN output <> '{}' THEN pg_catalog.jsonb_build_object('output', output) ELSE '{}' END)::text)::@extschema@.img_remote_request;
+			|| CASE WHEN output <> '{}' THEN pg_catalog.jsonb_build_object('output', output) ELSE '{}' END)::text,
+		NULL, NULL)::@extschema@.img_remote_request;
 END $$;
-COMMENT ON FUNCTION @extschema@.img_claid_request(text, jsonb, text, text) IS 'Internal: img_remote_request() for servers of type claid.';
+COMMENT ON FUNCTION @extschema@.img_claid_request(text, @extschema@.img_remote, jsonb, text) IS 'Internal: img_remote_request() for servers of type claid.';
 
 CREATE FUNCTION @extschema@.img_claid_error(document jsonb, OUT code text, OUT message text)
 LANGUAGE sql IMMUTABLE
@@ -47,7 +51,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.img_claid_error(jsonb) IS 'Internal: code and message of an error of Claid''s; NULL: it is none.';
 
-CREATE FUNCTION @extschema@.img_claid_read(what text, document jsonb) RETURNS @extschema@.img_remote_answer
+CREATE FUNCTION @extschema@.img_claid_read(what text, r @extschema@.img_remote, document jsonb) RETURNS @extschema@.img_remote_answer
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -71,11 +75,11 @@ BEGIN
 	answer.message := (SELECT pg_catalog.string_agg(e ->> 'error', '; ') FROM pg_catalog.jsonb_array_elements(
 		CASE WHEN pg_catalog.jsonb_typeof(data -> 'errors') = 'array' THEN data -> 'errors' ELSE '[]' END) e);
 	IF answer.state = 'done' THEN
-		answer.url := result #>> '{output_object,tmp_url}';
+		answer.urls := ARRAY[result #>> '{output_object,tmp_url}'];
 		-- kept there for a day
 		answer.result := pg_catalog.jsonb_build_object('input_object', result -> 'input_object',
 			'output_object', result -> 'output_object', 'expires_at', pg_catalog.clock_timestamp() + interval '24 hours');
 	END IF;
 	RETURN answer;
 END $$;
-COMMENT ON FUNCTION @extschema@.img_claid_read(text, jsonb) IS 'Internal: img_remote_read() for servers of type claid.';
+COMMENT ON FUNCTION @extschema@.img_claid_read(text, @extschema@.img_remote, jsonb) IS 'Internal: img_remote_read() for servers of type claid.';

@@ -90,7 +90,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.img_topaz_fields(jsonb) IS 'Internal: a request of the edit contract as endpoint and fields of Topaz''.';
 
-CREATE FUNCTION @extschema@.img_topaz_request(what text, request jsonb, input text, remote_id text)
+CREATE FUNCTION @extschema@.img_topaz_request(what text, r @extschema@.img_remote, request jsonb, input text)
 RETURNS @extschema@.img_remote_request
 LANGUAGE plpgsql STABLE
 AS $$
@@ -100,11 +100,13 @@ DECLARE
 	newline constant text := E'\r\n';
 BEGIN
 	IF what = 'poll' THEN
-		RETURN ROW('GET', '/status/' || remote_id, NULL, NULL)::@extschema@.img_remote_request;
+		RETURN ROW('GET', '/status/' || r.remote_id, NULL, NULL, NULL, NULL)::@extschema@.img_remote_request;
 	ELSIF what = 'cancel' THEN
-		RETURN ROW('DELETE', '/cancel/' || remote_id, NULL, NULL)::@extschema@.img_remote_request;
+		RETURN ROW('DELETE', '/cancel/' || r.remote_id, NULL, NULL, NULL, NULL)::@extschema@.img_remote_request;
 	ELSIF what = 'result' THEN
-		RETURN ROW('GET', '/download/' || remote_id, NULL, NULL)::@extschema@.img_remote_request;
+		RETURN ROW('GET', '/download/' || r.remote_id, NULL, NULL, NULL, NULL)::@extschema@.img_remote_request;
+	ELSIF what <> 'submit' THEN
+		RETURN NULL;
 	END IF;
 	asked := @extschema@.img_topaz_fields(request);
 	-- of all that it delimits, so that it is in none of it
@@ -113,11 +115,11 @@ BEGIN
 		(SELECT pg_catalog.string_agg('--' || boundary || newline || 'Content-Disposition: form-data; name="'
 				|| pg_catalog.translate(f.key, E'"\\\r\n', '____') || '"' || newline || newline || f.value || newline, '')
 			FROM pg_catalog.jsonb_each_text(asked.fields || pg_catalog.jsonb_build_object('source_url', input)) f)
-		|| '--' || boundary || '--' || newline)::@extschema@.img_remote_request;
+		|| '--' || boundary || '--' || newline, NULL, NULL)::@extschema@.img_remote_request;
 END $$;
-COMMENT ON FUNCTION @extschema@.img_topaz_request(text, jsonb, text, text) IS 'Internal: img_remote_request() for servers of type topaz.';
+COMMENT ON FUNCTION @extschema@.img_topaz_request(text, @extschema@.img_remote, jsonb, text) IS 'Internal: img_remote_request() for servers of type topaz.';
 
-CREATE FUNCTION @extschema@.img_topaz_read(what text, document jsonb) RETURNS @extschema@.img_remote_answer
+CREATE FUNCTION @extschema@.img_topaz_read(what text, r @extschema@.img_remote, document jsonb) RETURNS @extschema@.img_remote_answer
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -133,9 +135,11 @@ BEGIN
 		answer.eta := pg_catalog.to_timestamp(eta);
 	END IF;
 	IF what = 'result' THEN
-		answer.url := document ->> 'download_url';
-		answer.state := CASE WHEN answer.url IS NOT NULL THEN 'done' END;
-		answer.result := CASE WHEN answer.url IS NOT NULL THEN document END;
+		IF document ->> 'download_url' IS NOT NULL THEN
+			answer.urls := ARRAY[document ->> 'download_url'];
+			answer.state := 'done';
+			answer.result := document;
+		END IF;
 	ELSIF what = 'poll' AND document ? 'status' THEN
 		answer.status := pg_catalog.left(document ->> 'status', 40);
 		answer.state := CASE pg_catalog.lower(answer.status) WHEN 'completed' THEN 'ready'
@@ -146,4 +150,4 @@ BEGIN
 	END IF;
 	RETURN answer;
 END $$;
-COMMENT ON FUNCTION @extschema@.img_topaz_read(text, jsonb) IS 'Internal: img_remote_read() for servers of type topaz.';
+COMMENT ON FUNCTION @extschema@.img_topaz_read(text, @extschema@.img_remote, jsonb) IS 'Internal: img_remote_read() for servers of type topaz.';

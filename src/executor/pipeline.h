@@ -95,7 +95,6 @@ extern bool img_keeps_exif(const ImgPicture *picture);
 /* The format whose magic bytes these are, or -1; *looks_like then names what
  * else it is, or is NULL. */
 extern int	img_sniff(const unsigned char *data, size_t length, const char **looks_like);
-extern bool img_sniff_heif(const unsigned char *data, size_t length, bool avif);
 
 /* facts.c */
 

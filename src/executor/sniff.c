@@ -82,40 +82,8 @@ guess(const unsigned char *data, size_t length)
 int
 img_sniff(const unsigned char *data, size_t length, const char **looks_like)
 {
-	*looks_like = NULL;
-	for (int i = 0; i < img_format_count; i++)
-		if (img_formats[i]->sniff(data, length))
-			return i;
-	*looks_like = guess(data, length);
-	return -1;
-}
+	int			format = img_format_sniff(data, length);
 
-/*
- * AVIF and HEIC are one container; its brands tell them apart.  The box size
- * covers the major brand, a version, and the compatible brands.
- */
-bool
-img_sniff_heif(const unsigned char *data, size_t length, bool avif)
-{
-	static const char *const heic[] = {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"};
-	size_t		size;
-	bool		is_avif = false;
-	bool		is_heic = false;
-
-	if (length < 16 || memcmp(data + 4, "ftyp", 4) != 0)
-		return false;
-	size = (size_t) data[0] << 24 | data[1] << 16 | data[2] << 8 | data[3];
-	if (size > length)
-		size = length;
-	for (size_t at = 8; at + 4 <= size; at += 4)
-	{
-		if (at == 12)
-			continue;
-		if (memcmp(data + at, "avif", 4) == 0 || memcmp(data + at, "avis", 4) == 0)
-			is_avif = true;
-		for (size_t i = 0; i < G_N_ELEMENTS(heic); i++)
-			if (memcmp(data + at, heic[i], 4) == 0)
-				is_heic = true;
-	}
-	return avif ? is_avif : is_heic && !is_avif;
+	*looks_like = format < 0 ? guess(data, length) : NULL;
+	return format;
 }

@@ -17,7 +17,8 @@
  *	dispatcher_upload.c		large results, in parts
  *	dispatcher_transfer.c	the fetcher: requests that wait, run, and have failed
  *	dispatcher_remote.c		jobs that servers do
- *	dispatcher_call.c		… and what is said to those
+ *	dispatcher_call.c		… what is said to those
+ *	dispatcher_download.c	… and what they have made
  *	dispatcher_delete.c		files on servers that have to go
  *	source_row.c			the row of a user's table, read and written
  *
@@ -176,6 +177,8 @@ extern const ImgRowSource *img_writing;
  * executors, commits, and sends them. */
 extern void img_claim_and_send(void);
 extern void img_publish_next_due(void); /* before sleeping */
+extern void img_job_forget(ImgJob *job);	/* frees it */
+extern void img_body_close(ImgBody *body);
 
 /* dispatcher_request.c */
 
@@ -189,6 +192,9 @@ extern ErrorData *img_try(void (*step) (void *arg), void *arg);
 /* dispatcher_fetch.c: the picture of a job, or its result if there is one; false:
  * the job has ended, or waits for the network. */
 extern bool img_fetch(ImgJob *job, ImgInput *input);
+
+/* The same for a server that is sent the bytes: they are in job->source. */
+extern bool img_fetch_for_server(ImgJob *job);
 
 /* Stored pictures above this are read piece by piece, if they lie by themselves
  * and are not compressed: then parts can be read without the rest. */
@@ -223,8 +229,6 @@ extern void img_network_work(void);	/* one transaction, if there is need */
 extern void img_network_undo(void);	/* it was aborted */
 extern bool img_network_pending(void);
 extern void img_network_end_cancelled(void);
-extern void img_job_forget(ImgJob *job);	/* frees it */
-extern void img_body_close(ImgBody *body);
 
 /* dispatcher_remote.c */
 extern void img_remote_job_plan(ImgJob *job, Jsonb *request);	/* may raise */
@@ -236,7 +240,11 @@ extern long img_remote_in(void);	/* ms until there is need */
 extern void img_remote_end_cancelled(void);
 extern bool img_remote_drain(void); /* no submit is without its answer */
 extern Datum img_remote_busy(bool *isnull); /* servers, as img_claim() wants them */
-extern bool img_remote_take_facts(ImgJob *job); /* the executor has read its result */
+
+/* dispatcher_download.c */
+extern bool img_remote_take_facts(ImgJob *job); /* an executor has read a result; false: there are more */
+extern const char *img_remote_result_name(const ImgJob *job, int ordinal);	/* as its server calls it, or NULL */
+extern void img_remote_forget(ImgJob *job);
 
 /* dispatcher_transfer.c */
 extern void img_transfers_receive(void);	/* takes in every answer there is */
@@ -247,6 +255,8 @@ extern void img_transfers_end(void);
 extern Datum img_outcome(ImgJob *job, int ordinal, TupleDesc desc);	/* one output, as img_finish() takes it */
 extern void img_store_large_results(ImgJob *job);	/* what outcomes have left out */
 extern char *img_result_uri(ImgJob *job);	/* storage://… */
+extern bytea *img_output_bytes(const ImgOutput *output);	/* read, if they are in a memfd */
+extern void img_output_hash(const ImgOutput *output, uint8 *sha256);
 
 /* dispatcher_settle.c */
 extern void img_settle(void);

@@ -1,8 +1,8 @@
 /*
  * dispatcher_call.c
- *	  Servers that do jobs: requests to them, and what they answer.
+ *	  Servers that do jobs: calls to them, and what they answer.
  *
- * Runs in a dispatcher.  Requests are made within a transaction, answers come
+ * Runs in a dispatcher.  Calls are made within a transaction, answers come
  * outside of any and are kept with the job until there is one.  How much a
  * server can take is known here, for all jobs.
  */
@@ -14,7 +14,6 @@
 #include "catalog/pg_type.h"
 #include "extension/dispatcher_remote.h"
 #include "extension/remote_job.h"
-#include "extension/settings.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -36,7 +35,7 @@ List	   *img_apis = NIL;
 ImgApi *
 img_api_find(const ImgServer *server)
 {
-	ImgApi		   *api = NULL;
+	ImgApi	   *api = NULL;
 	ListCell   *cell;
 	MemoryContext before;
 
@@ -65,7 +64,7 @@ img_apis_count(void)
 
 	foreach(cell, img_apis)
 	{
-		ImgApi		   *api = lfirst(cell);
+		ImgApi	   *api = lfirst(cell);
 
 		api->jobs = api->begun = api->submits = 0;
 	}
@@ -75,7 +74,15 @@ img_apis_count(void)
 
 		r->api->jobs++;
 		r->api->begun += r->phase != IMG_REMOTE_NEW;
-		r->api->submits += r->phase == IMG_REMOTE_CALLING && strcmp(r->what, "submit") == 0;
+		r->api->submits += r->phase == IMG_REMOTE_CALLING && strcmp(r->call.what, "submit") == 0;
+	}
+	/* whose pictures are on their way here */
+	dlist_foreach(iter, &img_dispatcher.network)
+	{
+		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
+
+		if (img_remote_job_waits(job))
+			job->remote->api->jobs++;
 	}
 }
 
@@ -93,7 +100,7 @@ img_remote_busy(bool *isnull)
 	img_apis_count();
 	foreach(cell, img_apis)
 	{
-		ImgApi		   *api = lfirst(cell);
+		ImgApi	   *api = lfirst(cell);
 
 		if (api->jobs >= 2 * api->max_concurrency || api->not_before > now)
 			names[n++] = CStringGetTextDatum(api->server);
@@ -168,8 +175,13 @@ forget_answer(ImgRemoteJob *r)
 		pfree(r->request_id);
 	if (r->body != NULL)
 		pfree(r->body);
+	if (r->made.path != NULL)
+		pfree(r->made.path);
 	r->request_id = NULL;
 	r->body = NULL;
+	/* the next call may be made, and taken back, while this is not written down */
+	r->made = r->call;
+	r->call.path = NULL;
 }
 
 static void
@@ -216,94 +228,149 @@ call_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
 	img_transfer_free(transfer);
 }
 
-/* ------------------------------------------------------------ requests --- */
+/* --------------------------------------------------------------- calls --- */
 
-void
+/* What the bytes of a picture are called: the job's id tells the server's people,
+ * and us if the answer is lost, whose it is. */
+static char *
+picture_name(const ImgJob *job)
+{
+	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->id)));
+	unsigned char head[64];
+	size_t		length = Min(job->source.length, sizeof(head));
+	int			format = -1;
+
+	if (job->source.memfd < 0)
+		format = img_format_sniff(job->source.data, length);
+	else if (img_read_all(job->source.memfd, head, length, 0) == 0)
+		format = img_format_sniff(head, length);
+	if (format < 0)
+		return id;
+	return psprintf("%s.%.*s", id, (int) strcspn(img_formats[format]->extensions, " "), img_formats[format]->extensions);
+}
+
+/* How the server learns of the picture, or what the job was given. */
+static char *
+input_of(ImgJob *job, const ImgServer *server, const char *what)
+{
+	if (img_remote_job_uploads(server->type, job->input))
+		return job->source.length > 0 ? picture_name(job) : job->input;
+	return strcmp(what, "submit") == 0 ? img_remote_job_input(&job->id, job->input, job->owner) : job->input;
+}
+
+static void
+write_part(int memfd, const void *data, size_t length, size_t *at)
+{
+	if (length > 0 && img_write_all(memfd, data, length, *at) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not write to a memory file: %m")));
+	*at += length;
+}
+
+/* The body of a call that is larger than a message; the picture is copied by the
+ * kernel. */
+static void
+write_body(int memfd, const ImgRemoteCall *call, const ImgBody *picture)
+{
+	size_t		at = 0;
+
+	write_part(memfd, call->beginning, call->beginning_length, &at);
+	if (call->picture && picture->memfd < 0)
+		write_part(memfd, picture->data, picture->length, &at);
+	else if (call->picture)
+	{
+		if (img_memfd_copy(memfd, at, picture->memfd, picture->length) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not write to a memory file: %m")));
+		at += picture->length;
+	}
+	write_part(memfd, call->tail, call->tail_length, &at);
+}
+
+static void
+append(char **to, const void *data, size_t length)
+{
+	if (length > 0)
+		memcpy(*to, data, length);
+	*to += length;
+}
+
+static void
+give_body(ImgTransfer *transfer, const ImgRemoteCall *call, const ImgBody *picture)
+{
+	size_t		length = call->beginning_length + (call->picture ? picture->length : 0) + call->tail_length;
+	char	   *at;
+
+	transfer->request = call->request;
+	transfer->body.length = length;
+	if (length == 0)
+		return;
+	if (length > IMG_FETCH_INLINE)
+	{
+		int			memfd = img_new_memfd();
+
+		PG_TRY();
+		{
+			write_body(memfd, call, picture);
+		}
+		PG_CATCH();
+		{
+			close(memfd);
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+		transfer->memfd = transfer->body.memfd = memfd;
+		return;
+	}
+	transfer->body.data = at = palloc(length);
+	append(&at, call->beginning, call->beginning_length);
+	/* in a memfd is what is larger than a message */
+	if (call->picture)
+		append(&at, picture->data, picture->length);
+	append(&at, call->tail, call->tail_length);
+}
+
+static void
+note_call(ImgJob *job, const char *what, const ImgRemoteCall *call)
+{
+	ImgCallMade *made = &job->remote->call;
+
+	strlcpy(made->what, what, sizeof(made->what));
+	strlcpy(made->method, call->request.method, sizeof(made->method));
+	if (made->path != NULL)
+		pfree(made->path);
+	made->path = MemoryContextStrdup(job->context, call->path);
+}
+
+bool
 img_remote_call(ImgJob *job, const char *what)
 {
 	ImgRemoteJob *r = job->remote;
+	const ImgServer *server = img_remote_job_server(job->server, job->owner);
 	ImgTransfer *transfer = img_transfer_make(job->context, job);
 	MemoryContext before = MemoryContextSwitchTo(transfer->context);
-	const ImgServer *server = img_remote_job_server(job->server, job->owner);
-	bool		submit = strcmp(what, "submit") == 0;
-	char	   *input = submit ? img_remote_job_input(&job->id, job->input, job->owner) : NULL;
-	char	   *path;
+	ImgRemoteCall call;
 
-	img_remote_job_request(server, what, r->request, input, r->remote_id, &transfer->request, &path);
+	if (!img_remote_job_call(server, what, &job->id, r->request, input_of(job, server, what), &call))
+		elog(ERROR, "servers of type %s know no call %s", server->type->name, what);
+	if (call.picture && job->source.length == 0)
+	{
+		MemoryContextSwitchTo(before);
+		img_transfer_free(transfer);
+		return false;
+	}
+	give_body(transfer, &call, &job->source);
 	img_transfer_prepare(transfer, server, job->owner, MAX_ANSWER);
-	transfer->once = submit;
+	transfer->once = strcmp(what, "submit") == 0;
 	transfer->any_status = true;
 	transfer->done = call_done;
 	transfer->failed = call_failed;
-	MemoryContextSwitchTo(job->context);
-	r->what = what;
-	strlcpy(r->method, transfer->request.method, sizeof(r->method));
-	if (r->path != NULL)
-		pfree(r->path);
-	r->path = pstrdup(path);
+	note_call(job, what, &call);
 	MemoryContextSwitchTo(before);
+	if (call.picture)
+		r->picture_bytes = job->source.length;
 	r->phase = IMG_REMOTE_CALLING;
 	job->transfers++;
 	img_transfer_start(transfer);
-}
-
-static void
-download_done(ImgTransfer *transfer, const ImgFetchReply *reply, int memfd)
-{
-	ImgJob	   *job = transfer->job;
-
-	job->transfers--;
-	img_remote_leave(job);
-	if (reply->body_length == 0)
-	{
-		if (memfd >= 0)
-			close(memfd);
-		img_transfer_free(transfer);
-		img_job_fail(job, ERRCODE_SYSTEM_ERROR, "download", true, "the result of the server is empty", NULL);
-		return;
-	}
-	job->source.length = reply->body_length;
-	job->source.memfd = memfd;
-	if (reply->place == IMG_INLINE)
-	{
-		job->source.data = MemoryContextAlloc(job->context, reply->body_length);
-		memcpy(job->source.data, img_fetch_body(reply), reply->body_length);
-	}
-	img_transfer_free(transfer);
-	dlist_push_tail(&img_dispatcher.claimed, &job->node);
-	img_dispatcher.nclaimed++;
-}
-
-/* A link that has expired is made anew by the next poll. */
-static void
-download_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
-{
-	ImgJob	   *job = transfer->job;
-	bool		expired = transfer->reply->outcome == IMG_FETCH_DONE &&
-		(failure->sqlstate == ERRCODE_NO_DATA || failure->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE);
-
-	job->transfers--;
-	img_remote_leave(job);
-	job->failure.retry_after = failure->retry_after;
-	img_job_fail(job, failure->sqlstate, "download", failure->transient || expired, failure->message, failure->hint);
-	img_transfer_free(transfer);
-}
-
-void
-img_remote_download(ImgJob *job, const char *url)
-{
-	ImgTransfer *transfer = img_transfer_make(job->context, job);
-	const ImgServer *server = img_remote_job_server(job->server, job->owner);
-
-	transfer->request = (ImgHttpRequest) {
-		.method = "GET", .url = MemoryContextStrdup(transfer->context, url), .follow = true,
-		.allow_private = server->allow_private,
-		.timeout = img_server_number(server, "timeout"), .connect_timeout = img_server_number(server, "connect_timeout")
-	};
-	img_transfer_prepare(transfer, server, job->owner, (uint64) imgapi_max_source_bytes * 1024);
-	transfer->done = download_done;
-	transfer->failed = download_failed;
-	job->remote->phase = IMG_REMOTE_DOWNLOADING;
-	job->transfers++;
-	img_transfer_start(transfer);
+	return true;
 }

@@ -10,9 +10,11 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "extension/dispatcher.h"
+#include "extension/dispatcher_network.h"
 #include "extension/home.h"
 #include "extension/settings.h"
 #include "utils/builtins.h"
@@ -81,6 +83,29 @@ make_job(HeapTuple row, TupleDesc desc)
 	job->source.memfd = job->other.memfd = -1;
 	MemoryContextSwitchTo(before);
 	return job;
+}
+
+void
+img_body_close(ImgBody *body)
+{
+	if (body->length > 0 && body->memfd >= 0)
+		close(body->memfd);
+	body->length = 0;
+}
+
+void
+img_job_forget(ImgJob *job)
+{
+	if (job->transfers > 0)
+		img_transfers_give_up(job);
+	img_body_close(&job->source);
+	img_body_close(&job->other);
+	img_upload_close(job);
+	img_remote_forget(job);
+	for (int i = 0; i < job->answer.outputs; i++)
+		if (job->answer.output[i].memfd >= 0)
+			close(job->answer.output[i].memfd);
+	MemoryContextDelete(job->context);
 }
 
 static void

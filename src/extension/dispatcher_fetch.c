@@ -139,6 +139,21 @@ spool(ImgJob *job, Datum picture)
 	}
 }
 
+/* False: the picture is not in the database. */
+static bool
+find_source(ImgJob *job, Fetched *fetched)
+{
+	fetch_source(job, fetched);
+	if (!fetched->found || fetched->remote)
+		return false;
+	job->input_bytes = toast_raw_datum_size(fetched->picture) - VARHDRSZ;
+	img_check_source_bytes(job->input_bytes);
+	if (job->input_bytes == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("the picture is empty")));
+	return true;
+}
+
 static void
 fetch_step(ImgJob *job, void *arg)
 {
@@ -146,18 +161,9 @@ fetch_step(ImgJob *job, void *arg)
 
 	if (job->source.length > 0)
 		fetched->found = true;
-	else
-	{
-		fetch_source(job, fetched);
-		if (!fetched->found || fetched->remote)
-			return;
-		job->input_bytes = toast_raw_datum_size(fetched->picture) - VARHDRSZ;
-		img_check_source_bytes(job->input_bytes);
-		if (job->input_bytes == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_EXCEPTION), errmsg("the picture is empty")));
-	}
-	if (job->request.other != NULL && !img_is_remote(job->request.other))
+	else if (!find_source(job, fetched))
+		return;
+	if (job->server == NULL && job->request.other != NULL && !img_is_remote(job->request.other))
 		fetched->other = fetch_named(job, job->request.other);
 	if (job->source.length > 0)
 		return;
@@ -183,6 +189,24 @@ bytes_of_datum(const void *picture)
 	return (ImgBytes) {VARDATA_ANY(picture), -1, VARSIZE_ANY_EXHDR(picture)};
 }
 
+/* The job has no picture: it ends, or waits for it. */
+static void
+do_without(ImgJob *job, const Fetched *fetched)
+{
+	if (fetched->remote)
+		img_network_take(job);
+	else if (fetched->locked)
+		img_job_end(job, IMG_END_POSTPONED);
+	else if (OidIsValid(job->row.table))
+	{
+		job->failure.message = "the row, or its picture, is gone";
+		job->failure.stage = "fetch";
+		img_job_end(job, IMG_END_CANCELLED);
+	}
+	else
+		img_job_fail(job, ERRCODE_NO_DATA, "fetch", false, "the picture has been purged", NULL);
+}
+
 bool
 img_fetch(ImgJob *job, ImgInput *input)
 {
@@ -200,12 +224,7 @@ img_fetch(ImgJob *job, ImgInput *input)
 		img_job_end(job, IMG_END_DONE);
 		return false;
 	}
-	if (fetched.remote)
-	{
-		img_network_take(job);
-		return false;
-	}
-	if (fetched.found)
+	if (fetched.found && !fetched.remote)
 	{
 		memset(input, 0, sizeof(*input));
 		input->picture = job->source.length > 0 ? bytes_of_body(&job->source) : bytes_of_datum(DatumGetPointer(fetched.picture));
@@ -215,15 +234,55 @@ img_fetch(ImgJob *job, ImgInput *input)
 			input->other = bytes_of_datum(fetched.other);
 		return true;
 	}
-	if (fetched.locked)
-		img_job_end(job, IMG_END_POSTPONED);
-	else if (OidIsValid(job->row.table))
+	do_without(job, &fetched);
+	return false;
+}
+
+/* ------------------------------------------------- for somebody's server --- */
+
+/* The bytes, for as long as it takes to send them. */
+static void
+keep_source(ImgJob *job, Datum picture)
+{
+	const bytea *bytes;
+
+	if (job->input_bytes > IMG_LARGE_PICTURE && img_can_be_sliced(picture))
 	{
-		job->failure.message = "the row, or its picture, is gone";
-		job->failure.stage = "fetch";
-		img_job_end(job, IMG_END_CANCELLED);
+		spool(job, picture);
+		return;
 	}
-	else
-		img_job_fail(job, ERRCODE_NO_DATA, "fetch", false, "the picture has been purged", NULL);
+	bytes = DatumGetByteaPP(picture);
+	job->source = (ImgBody) {NULL, -1, job->input_bytes};
+	if (job->input_bytes > IMG_FETCH_INLINE)
+	{
+		job->source.memfd = img_new_memfd();
+		if (img_write_all(job->source.memfd, VARDATA_ANY(bytes), job->input_bytes, 0) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not write to a memory file: %m")));
+		return;
+	}
+	job->source.data = MemoryContextAlloc(job->context, job->input_bytes);
+	memcpy(job->source.data, VARDATA_ANY(bytes), job->input_bytes);
+}
+
+static void
+fetch_for_server_step(ImgJob *job, void *arg)
+{
+	Fetched    *fetched = arg;
+
+	if (find_source(job, fetched))
+		keep_source(job, fetched->picture);
+}
+
+bool
+img_fetch_for_server(ImgJob *job)
+{
+	Fetched		fetched = {0};
+
+	if (!img_guarded(job, "fetch", fetch_for_server_step, &fetched))
+		return false;
+	if (fetched.found && !fetched.remote)
+		return true;
+	do_without(job, &fetched);
 	return false;
 }

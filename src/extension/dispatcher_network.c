@@ -41,11 +41,17 @@ static ImgStatement delete_unless_stored = {
 	"SELECT $S.img_delete_unless_stored($1, $2, $3, '" FORGOTTEN "')", 3, {TEXTOID, TEXTOID, REGROLEOID}
 };
 
+/* A server has its own. */
+static bool
+needs_other(const ImgJob *job)
+{
+	return job->server == NULL && job->request.other != NULL && job->other.length == 0 && img_is_remote(job->request.other);
+}
+
 bool
 img_needs_network(const ImgJob *job)
 {
-	return (job->input != NULL && job->source.length == 0 && img_is_remote(job->input)) ||
-		(job->request.other != NULL && job->other.length == 0 && img_is_remote(job->request.other));
+	return (job->input != NULL && job->source.length == 0 && img_is_remote(job->input)) || needs_other(job);
 }
 
 /* A job on the list has its results already, or else waits for its source. */
@@ -91,28 +97,6 @@ static bool
 may_ask(const ImgJob *job)
 {
 	return !job->asked && (is_storing(job) || img_dispatcher.nreading + img_dispatcher.nclaimed < MOST_READING);
-}
-
-void
-img_body_close(ImgBody *body)
-{
-	if (body->length > 0 && body->memfd >= 0)
-		close(body->memfd);
-	body->length = 0;
-}
-
-void
-img_job_forget(ImgJob *job)
-{
-	if (job->transfers > 0)
-		img_transfers_give_up(job);
-	img_body_close(&job->source);
-	img_body_close(&job->other);
-	img_upload_close(job);
-	for (int i = 0; i < job->answer.outputs; i++)
-		if (job->answer.output[i].memfd >= 0)
-			close(job->answer.output[i].memfd);
-	MemoryContextDelete(job->context);
 }
 
 /* Ends a job that is on the list. */
@@ -176,11 +160,16 @@ source_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
 	img_transfer_free(transfer);
 }
 
-/* Everything has come: an executor may have it. */
+/* Everything has come: an executor may have it, or its server. */
 static void
 source_is_here(ImgJob *job)
 {
 	leave_network(job);
+	if (img_remote_job_waits(job))
+	{
+		img_remote_take(job);
+		return;
+	}
 	dlist_push_tail(&img_dispatcher.claimed, &job->node);
 	img_dispatcher.nclaimed++;
 }
@@ -233,7 +222,7 @@ ask_step(ImgJob *job, void *unused)
 {
 	if (job->input != NULL && job->source.length == 0 && img_is_remote(job->input))
 		ask_for(job, job->input, 0);
-	if (job->request.other != NULL && job->other.length == 0 && img_is_remote(job->request.other))
+	if (needs_other(job))
 		ask_for(job, job->request.other, 1);
 }
 
@@ -269,7 +258,10 @@ static char *
 name_for(ImgJob *job, int ordinal)
 {
 	char	   *name = job->name ? job->name : DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->id)));
+	const char *given = img_remote_result_name(job, ordinal);
 
+	if (given != NULL)
+		return pstrdup(given);
 	return img_output_name(name, job->operation_id, ordinal, job->answer.outputs, &job->answer.output[ordinal].facts);
 }
 
@@ -300,15 +292,6 @@ move_to_memfd(ImgOutput *output)
 	if (img_write_all(output->memfd, VARDATA(output->data), output->bytes, 0) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not write to a memory file: %m")));
-}
-
-static void
-hash_output(const ImgOutput *output, uint8 *digest)
-{
-	if (output->memfd >= 0)
-		img_hash_memfd(PG_SHA256, output->memfd, 0, output->bytes, digest, PG_SHA256_DIGEST_LENGTH);
-	else
-		img_hash(PG_SHA256, VARDATA(output->data), output->bytes, digest, PG_SHA256_DIGEST_LENGTH);
 }
 
 static void
@@ -362,7 +345,7 @@ store_output(ImgJob *job, int i)
 	part_bytes = (uint64) img_server_number(server, "multipart_size") * 1024;
 	promise_removal(job, &place);
 	move_to_memfd(output);
-	hash_output(output, job->stored[i].sha256);
+	img_output_hash(output, job->stored[i].sha256);
 	job->storage = MemoryContextStrdup(job->context, place.server);
 	job->stored[i].path = MemoryContextStrdup(job->context, place.path);
 	if (output->bytes > part_bytes && job->answer.outputs == 1)

@@ -26,6 +26,30 @@ static ImgStatement store_large = {
 	3, {UUIDOID, INT4OID, BYTEAOID}
 };
 
+bytea *
+img_output_bytes(const ImgOutput *output)
+{
+	bytea	   *bytes;
+
+	if (output->data != NULL)
+		return output->data;
+	bytes = palloc_extended(VARHDRSZ + output->bytes, MCXT_ALLOC_HUGE);
+	SET_VARSIZE(bytes, VARHDRSZ + output->bytes);
+	if (img_read_all(output->memfd, VARDATA(bytes), output->bytes, 0) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not read from a memory file: %m")));
+	return bytes;
+}
+
+void
+img_output_hash(const ImgOutput *output, uint8 *sha256)
+{
+	if (output->memfd >= 0)
+		img_hash_memfd(PG_SHA256, output->memfd, 0, output->bytes, sha256, PG_SHA256_DIGEST_LENGTH);
+	else
+		img_hash(PG_SHA256, VARDATA(output->data), output->bytes, sha256, PG_SHA256_DIGEST_LENGTH);
+}
+
 /* img_object.path of an output: the job's id, and which of several. */
 static char *
 output_path(ImgJob *job, int ordinal)
@@ -48,6 +72,8 @@ img_result_uri(ImgJob *job)
 static char *
 output_name(ImgJob *job, int ordinal)
 {
+	if (img_remote_result_name(job, ordinal) != NULL)
+		return pstrdup(img_remote_result_name(job, ordinal));
 	if (job->operation_id == NULL && job->name == NULL)
 		return output_path(job, ordinal);
 	return img_output_name(job->name ? job->name : DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->id))),
@@ -65,10 +91,16 @@ img_store_large_results(ImgJob *job)
 {
 	for (int ordinal = 0; ordinal < job->answer.outputs; ordinal++)
 	{
-		Datum		values[] = {UUIDPGetDatum(&job->id), Int32GetDatum(ordinal), PointerGetDatum(job->answer.output[ordinal].data)};
+		Datum		values[] = {UUIDPGetDatum(&job->id), Int32GetDatum(ordinal), (Datum) 0};
+		bytea	   *bytes;
 
-		if (is_large(job, ordinal))
-			img_execute(&store_large, values, NULL);
+		if (!is_large(job, ordinal))
+			continue;
+		bytes = img_output_bytes(&job->answer.output[ordinal]);
+		values[2] = PointerGetDatum(bytes);
+		img_execute(&store_large, values, NULL);
+		if (bytes != job->answer.output[ordinal].data)
+			pfree(bytes);
 	}
 }
 
@@ -77,13 +109,12 @@ static Datum
 sha256_datum(const ImgJob *job, int ordinal)
 {
 	bytea	   *value = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	const ImgOutput *output = &job->answer.output[ordinal];
 
 	SET_VARSIZE(value, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	if (job->storage != NULL)
 		memcpy(VARDATA(value), job->stored[ordinal].sha256, PG_SHA256_DIGEST_LENGTH);
 	else
-		img_hash(PG_SHA256, VARDATA(output->data), output->bytes, (uint8 *) VARDATA(value), PG_SHA256_DIGEST_LENGTH);
+		img_output_hash(&job->answer.output[ordinal], (uint8 *) VARDATA(value));
 	return PointerGetDatum(value);
 }
 
@@ -111,7 +142,7 @@ img_outcome(ImgJob *job, int ordinal, TupleDesc desc)
 	values[9] = CStringGetTextDatum(job->in_row ? psprintf("%s/%s", job->row.key, job->row.target_column) :
 									job->storage ? job->stored[ordinal].path : output_path(job, ordinal));
 	nulls[10] = job->storage != NULL || job->in_row || is_large(job, ordinal);
-	values[10] = PointerGetDatum(output->data);
+	values[10] = nulls[10] ? (Datum) 0 : PointerGetDatum(img_output_bytes(output));
 	nulls[11] = !job->may_be_reused;
 	values[11] = UUIDPGetDatum(&job->made_of);
 	nulls[12] = !job->reused;

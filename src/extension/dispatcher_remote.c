@@ -1,21 +1,23 @@
 /*
  * dispatcher_remote.c
- *	  Jobs that servers do: submit, poll, download.
+ *	  Jobs that servers do: one call after the other.
  *
  * Runs in a dispatcher.  A job on the list "remote" has been claimed and is, or
  * is going to be, with the API of a server.  What the next step is, is decided
  * in SQL (img_remote_begin() and img_remote_answered()), in a transaction that
- * is waited for; requests are sent when it has committed, and answers are kept
+ * is waited for; calls are made when it has committed, and answers are kept
  * here until theirs has.  So the row says "submitting" before a submit is sent,
  * and has the server's id before anything else is done with it.  A submit is
- * sent once: whoever finds such a row, and has not the answer in hand, fails
- * the job.
+ * sent once: who finds such a row, and has not the answer in hand, looks for the
+ * job at the server, or fails it.
+ *
+ * Where the server is sent the bytes of the picture, they are fetched first, as
+ * for our own executors.
  *
  * A server that says that it is asked too often is left alone for so long by all
  * its jobs.  No lock is waited for: a row that somebody else has is tried again.
  *
- * The result comes back to the list "claimed": an executor reads its header,
- * and from then on it is like any other.
+ * The results come back by way of dispatcher_download.c.
  */
 #include "postgres.h"
 
@@ -39,13 +41,13 @@
 /* Columns of img_remote_step. */
 enum
 {
-	ACTION = 1, SECONDS, REMOTE_ID, URL, SQLSTATE, MESSAGE, HINT, STAGE, TRANSIENT,
+	ACTION = 1, WHAT, SECONDS, REMOTE_ID, URLS, NAMES, SQLSTATE, MESSAGE, HINT, STAGE, TRANSIENT,
 	INPUT_FORMAT, INPUT_WIDTH, INPUT_HEIGHT
 };
 
 static ImgStatement begin = {
-	"SELECT s.* FROM $S.img_remote_begin($1, $2, $3, $4, $5, $6) s",
-	6, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, REGROLEOID}
+	"SELECT s.* FROM $S.img_remote_begin($1, $2, $3, $4, $5, $6, $7) s",
+	7, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, REGROLEOID, BOOLOID}
 };
 static ImgStatement answered = {
 	"SELECT s.* FROM $S.img_remote_answered($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) s",
@@ -75,7 +77,7 @@ img_remote_job_plan(ImgJob *job, Jsonb *request)
 bool
 img_remote_job_waits(const ImgJob *job)
 {
-	return job->server != NULL && job->source.length == 0;
+	return job->server != NULL && !job->remote->arrived;
 }
 
 void
@@ -145,7 +147,7 @@ fail(ImgJob *job)
 	img_remote_leave(job);
 	if (r->phase == IMG_REMOTE_ANSWERED && r->status == 0 && r->refused)
 	{
-		img_job_fail(job, r->failure.sqlstate, r->what, false, r->failure.message, r->failure.hint);
+		img_job_fail(job, r->failure.sqlstate, r->made.what, false, r->failure.message, r->failure.hint);
 		return;
 	}
 	job->failure.retry_after = Max(0, (r->api->not_before - GetCurrentTimestamp()) / USECS_PER_SEC);
@@ -178,7 +180,46 @@ let_go(ImgJob *job)
 	img_transfers_give_up(job);
 	job->transfers = 0;
 	r->cancelling = true;
+	strlcpy(r->next, "cancel", sizeof(r->next));
 	img_remote_wait(job, IMG_REMOTE_WAITING, 0);
+}
+
+/* From the database, or over the network; and then again. */
+static void
+fetch_picture(ImgJob *job)
+{
+	img_remote_leave(job);
+	if (img_fetch_for_server(job))
+		img_remote_take(job);
+}
+
+static void
+call_next(ImgJob *job)
+{
+	if (!img_remote_call(job, job->remote->next))
+		fetch_picture(job);
+}
+
+static void
+download(ImgJob *job)
+{
+	bool		unnamed;
+	bool		isnull;
+	Datum		urls = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, URLS, &isnull);
+	Datum		names = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, NAMES, &unnamed);
+
+	keep_input_facts(job->remote);
+	img_remote_download(job, DatumGetArrayTypeP(urls), unnamed ? NULL : DatumGetArrayTypeP(names));
+}
+
+/* The server has the job: what it was sent is not needed any more. */
+static void
+keep_remote_id(ImgJob *job, const char *remote_id)
+{
+	if (remote_id == NULL || job->remote->remote_id != NULL)
+		return;
+	job->remote->remote_id = MemoryContextStrdup(job->context, remote_id);
+	img_body_close(&job->source);
 }
 
 /* Does what the row of img_remote_step says. */
@@ -188,19 +229,20 @@ act(ImgJob *job)
 	ImgRemoteJob *r = job->remote;
 	const char *action = column(ACTION);
 	char	   *seconds = column(SECONDS);
-	char	   *remote_id = column(REMOTE_ID);
 
-	if (remote_id != NULL && r->remote_id == NULL)
-		r->remote_id = MemoryContextStrdup(job->context, remote_id);
-	if (strcmp(action, "submit") == 0 || strcmp(action, "result") == 0)
-		img_remote_call(job, action[0] == 's' ? "submit" : "result");
-	else if (strcmp(action, "poll") == 0)
-		img_remote_wait(job, IMG_REMOTE_WAITING, seconds ? atof(seconds) : 0);
-	else if (strcmp(action, "download") == 0)
+	keep_remote_id(job, column(REMOTE_ID));
+	if (strcmp(action, "call") == 0)
 	{
-		keep_input_facts(r);
-		img_remote_download(job, column(URL));
+		strlcpy(r->next, column(WHAT), sizeof(r->next));
+		if (seconds != NULL && atof(seconds) > 0)
+			img_remote_wait(job, IMG_REMOTE_WAITING, atof(seconds));
+		else
+			call_next(job);
 	}
+	else if (strcmp(action, "fetch") == 0)
+		fetch_picture(job);
+	else if (strcmp(action, "download") == 0)
+		download(job);
 	else if (strcmp(action, "again") == 0)
 		img_remote_wait(job, IMG_REMOTE_NEW, 0);
 	else if (strcmp(action, "locked") == 0)
@@ -217,9 +259,11 @@ static void
 begin_job(ImgJob *job)
 {
 	const ImgServer *server = img_remote_job_server(job->server, job->owner);
+	bool		uploads = img_remote_job_uploads(server->type, job->input);
 	Datum		values[] = {
 		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
-		CStringGetTextDatum(job->server), CStringGetTextDatum(server->type->name), ObjectIdGetDatum(job->owner)
+		CStringGetTextDatum(job->server), CStringGetTextDatum(server->type->name), ObjectIdGetDatum(job->owner),
+		BoolGetDatum(!uploads || job->source.length > 0)
 	};
 
 	img_execute(&begin, values, NULL);
@@ -232,7 +276,7 @@ take_answer(ImgJob *job)
 	ImgRemoteJob *r = job->remote;
 	Datum		values[] = {
 		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
-		CStringGetTextDatum(r->what), CStringGetTextDatum(r->method), CStringGetTextDatum(r->path),
+		CStringGetTextDatum(r->made.what), CStringGetTextDatum(r->made.method), CStringGetTextDatum(r->made.path),
 		Int32GetDatum(r->status), Int32GetDatum(r->ms),
 		r->request_id ? CStringGetTextDatum(r->request_id) : (Datum) 0,
 		r->status == 0 ? CStringGetTextDatum(r->failure.message) : (Datum) 0, BoolGetDatum(r->sent), PointerGetDatum(r->body)
@@ -259,7 +303,7 @@ step(void *arg)
 	else if (job->remote->phase == IMG_REMOTE_ANSWERED)
 		take_answer(job);
 	else
-		img_remote_call(job, job->remote->cancelling ? "cancel" : "poll");
+		call_next(job);
 }
 
 /* Nothing was written.  The id in the answer to a submit is not given up. */
@@ -268,7 +312,7 @@ step_failed(ImgJob *job, const ErrorData *error)
 {
 	ImgRemoteJob *r = job->remote;
 	bool		locked = error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
-	bool		precious = r->before == IMG_REMOTE_ANSWERED && strcmp(r->what, "submit") == 0;
+	bool		precious = r->before == IMG_REMOTE_ANSWERED && strcmp(r->made.what, "submit") == 0;
 
 	if (locked || (precious && ++r->tries < MOST_TRIES))
 	{
@@ -276,7 +320,8 @@ step_failed(ImgJob *job, const ErrorData *error)
 		return;
 	}
 	img_remote_leave(job);
-	img_job_fail(job, error->sqlerrcode, r->before == IMG_REMOTE_NEW ? "submit" : r->what, false, error->message, error->hint);
+	img_job_fail(job, error->sqlerrcode, r->before == IMG_REMOTE_NEW ? "submit" : r->before == IMG_REMOTE_ANSWERED ? r->made.what : r->next,
+				 false, error->message, error->hint);
 }
 
 static bool
@@ -331,7 +376,7 @@ do_steps(void)
 		else if (r->before == IMG_REMOTE_NEW && r->phase == IMG_REMOTE_CALLING)
 		{
 			r->api->begun++;
-			r->api->submits++;
+			r->api->submits += strcmp(r->call.what, "submit") == 0;
 		}
 	}
 }
@@ -422,6 +467,13 @@ ask_about(ImgJob **jobs, int count)
 	return 0;
 }
 
+static bool
+is_submitting(const ImgRemoteJob *r)
+{
+	return (r->phase == IMG_REMOTE_CALLING && strcmp(r->call.what, "submit") == 0) ||
+		(r->phase == IMG_REMOTE_ANSWERED && strcmp(r->made.what, "submit") == 0);
+}
+
 /* Those that are just being submitted end when the answer has been kept. */
 void
 img_remote_end_cancelled(void)
@@ -433,40 +485,14 @@ img_remote_end_cancelled(void)
 	dlist_foreach_modify(iter, &img_dispatcher.remote)
 	{
 		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
-		ImgRemoteJob *r = job->remote;
 
-		if (r->cancelling ||
-			((r->phase == IMG_REMOTE_CALLING || r->phase == IMG_REMOTE_ANSWERED) && strcmp(r->what, "submit") == 0))
+		if (job->remote->cancelling || is_submitting(job->remote))
 			continue;
 		if (count == ASKED_ABOUT)
 			count = ask_about(jobs, count);
 		jobs[count++] = job;
 	}
 	(void) ask_about(jobs, count);
-}
-
-bool
-img_remote_take_facts(ImgJob *job)
-{
-	ImgOutput  *output = img_new_outputs(1);
-
-	output->bytes = job->source.length;
-	output->facts = job->answer.reply.source;
-	output->data = palloc_extended(VARHDRSZ + output->bytes, MCXT_ALLOC_HUGE);
-	SET_VARSIZE(output->data, VARHDRSZ + output->bytes);
-	if (job->source.memfd < 0)
-		memcpy(VARDATA(output->data), job->source.data, output->bytes);
-	else if (img_read_all(job->source.memfd, VARDATA(output->data), output->bytes, 0) != 0)
-	{
-		img_job_fail(job, ERRCODE_SYSTEM_ERROR, "download", true, "could not read from a memory file", NULL);
-		return false;
-	}
-	job->answer.output = output;
-	job->answer.outputs = 1;
-	job->answer.reply.source = job->remote->input;
-	/* of the source: the server does not say */
-	job->input_bytes = 0;
-	return true;
 }
 
 bool

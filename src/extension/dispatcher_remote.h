@@ -3,20 +3,22 @@
  *	  What the parts of a dispatcher share that see to jobs of servers.
  *
  *	dispatcher_remote.c		what is next for each job
- *	dispatcher_call.c		servers, requests to them, and what they answer
+ *	dispatcher_call.c		servers, calls to them, and what they answer
+ *	dispatcher_download.c	their results, on the way here
  */
 #ifndef IMGAPI_DISPATCHER_REMOTE_H
 #define IMGAPI_DISPATCHER_REMOTE_H
 
 #include "extension/dispatcher_network.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
 
 typedef enum ImgRemotePhase
 {
-	IMG_REMOTE_NEW,						/* nobody has looked at it */
-	IMG_REMOTE_CALLING,					/* a request is under way */
-	IMG_REMOTE_ANSWERED,					/* its answer is here */
-	IMG_REMOTE_WAITING,					/* to be polled */
+	IMG_REMOTE_NEW,				/* img_remote_begin() says what is next */
+	IMG_REMOTE_CALLING,			/* a call is under way */
+	IMG_REMOTE_ANSWERED,		/* its answer is here */
+	IMG_REMOTE_WAITING,			/* for the time of the next call */
 	IMG_REMOTE_DOWNLOADING
 } ImgRemotePhase;
 
@@ -33,20 +35,39 @@ typedef struct ImgApi
 	TimestampTz not_before;		/* is left alone until then */
 } ImgApi;
 
-typedef struct ImgRemoteJob
+/* Longest name of a call, with its NUL. */
+#define IMG_MAX_CALL	32
+
+/* What has been, or is, asked of a server. */
+typedef struct ImgCallMade
 {
-	ImgApi		   *api;
-	Jsonb	   *request;		/* img_job.request */
-	ImgRemotePhase		phase;
-	ImgRemotePhase		before;			/* this transaction */
-	const char *what;			/* the request: submit, poll, result, cancel */
+	char		what[IMG_MAX_CALL]; /* submit, poll … */
 	char		method[8];
 	char	   *path;
+} ImgCallMade;
+
+/* A picture that a server has made. */
+typedef struct ImgRemoteResult
+{
+	ImgBody		body;
+	char	   *name;			/* as the server calls it; NULL: as we do */
+} ImgRemoteResult;
+
+typedef struct ImgRemoteJob
+{
+	ImgApi	   *api;
+	Jsonb	   *request;		/* img_job.request */
+	ImgRemotePhase phase;
+	ImgRemotePhase before;		/* this transaction */
+	char		next[IMG_MAX_CALL]; /* the call to make when the time has come */
+	ImgCallMade call;			/* the one under way */
 	char	   *remote_id;
+	size_t		picture_bytes;	/* that were sent; 0: none */
 	bool		cancelling;		/* nobody wants it: the server is told */
 	TimestampTz wait_until;
 	int			tries;
 	/* the answer */
+	ImgCallMade made;			/* to what */
 	int			status;			/* 0: none */
 	int			ms;
 	bool		sent;			/* without an answer: perhaps it has come there */
@@ -55,6 +76,12 @@ typedef struct ImgRemoteJob
 	char	   *request_id;		/* or NULL */
 	bytea	   *body;
 	ImgFacts	input;
+	/* the results */
+	ImgRemoteResult *result;
+	int			results;
+	bool		arrived;		/* all of them */
+	int			reading;		/* the one that is with an executor */
+	ImgOutput  *output;			/* those that have been with it */
 } ImgRemoteJob;
 
 extern List *img_apis;			/* ImgApi */
@@ -63,9 +90,12 @@ extern List *img_apis;			/* ImgApi */
 extern ImgApi *img_api_find(const ImgServer *server);
 extern void img_apis_count(void);	/* brings jobs, begun and submits up to date */
 
-/* Within a transaction: makes the request, which is sent when it commits. */
-extern void img_remote_call(ImgJob *job, const char *what);
-extern void img_remote_download(ImgJob *job, const char *url);
+/* Within a transaction: makes a call, which is sent when it commits.  False: it
+ * needs the picture, which is not here. */
+extern bool img_remote_call(ImgJob *job, const char *what);
+
+/* dispatcher_download.c: likewise; names may be NULL, and so may each. */
+extern void img_remote_download(ImgJob *job, ArrayType *urls, ArrayType *names);
 
 /* dispatcher_remote.c */
 extern void img_remote_leave(ImgJob *job);	/* takes it off the list */

@@ -212,7 +212,7 @@ target_value(ImgJob *job)
 			return CStringGetTextDatum(img_result_uri(job));
 		default:
 			job->in_row = true;
-			return PointerGetDatum(job->answer.output->data);
+			return PointerGetDatum(img_output_bytes(job->answer.output));
 	}
 }
 

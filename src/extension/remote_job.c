@@ -16,12 +16,13 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
-/* Stands for the link to a picture, before there is one. */
+/* Stand for the link to a picture, and its name, before there is one. */
 #define ANY_URL		"https://example.com/picture"
+#define ANY_NAME	"picture.jpg"
 
 static ImgStatement make_request = {
-	"SELECT r.method, r.path, r.content_type, r.body FROM $S.img_remote_request($1, $2, $3, $4, $5) r",
-	5, {TEXTOID, TEXTOID, JSONBOID, TEXTOID, TEXTOID}
+	"SELECT r.method, r.path, r.content_type, r.body, r.picture, r.tail FROM $S.img_remote_ask($1, $2, $3, $4, $5) r",
+	5, {TEXTOID, TEXTOID, UUIDOID, JSONBOID, TEXTOID}
 };
 static ImgStatement input_link = {
 	"SELECT $S.img_remote_input($1, $2, $3)", 3, {UUIDOID, TEXTOID, REGROLEOID}
@@ -59,15 +60,21 @@ execute(ImgStatement *statement, Datum *values, const char *nulls)
 }
 
 static void
-ask(const char *server_type, const char *what, Jsonb *job, const char *input, const char *remote_id)
+ask(const char *server_type, const char *what, const pg_uuid_t *job, Jsonb *request, const char *input)
 {
 	Datum		values[] = {
-		CStringGetTextDatum(server_type), CStringGetTextDatum(what), JsonbPGetDatum(job),
-		input ? CStringGetTextDatum(input) : (Datum) 0, remote_id ? CStringGetTextDatum(remote_id) : (Datum) 0
+		CStringGetTextDatum(server_type), CStringGetTextDatum(what), UUIDPGetDatum(job), JsonbPGetDatum(request),
+		input ? CStringGetTextDatum(input) : (Datum) 0
 	};
-	char		nulls[] = {' ', ' ', ' ', input ? ' ' : 'n', remote_id ? ' ' : 'n', '\0'};
+	char		nulls[] = {' ', ' ', job ? ' ' : 'n', ' ', input ? ' ' : 'n', '\0'};
 
 	execute(&make_request, values, nulls);
+}
+
+bool
+img_remote_job_uploads(const ImgServerType *type, const char *input)
+{
+	return type->source == IMG_SOURCE_BY_UPLOAD || (type->source == IMG_SOURCE_BY_EITHER && input == NULL);
 }
 
 /* 0A000 for pictures that a server could not get by URL. */
@@ -96,10 +103,12 @@ void
 img_remote_job_check(const char *server_type, Jsonb *request, const char *input)
 {
 	ImgIdentity before;
+	bool		uploads = img_remote_job_uploads(img_server_type(server_type), input);
 
-	check_input(input);
+	if (!uploads)
+		check_input(input);
 	img_become(img_home_of_extension()->owner, false, &before);
-	ask(server_type, "submit", request, ANY_URL, NULL);
+	ask(server_type, "submit", NULL, request, uploads ? ANY_NAME : ANY_URL);
 	img_resume(&before);
 }
 
@@ -138,30 +147,53 @@ base_length(const ImgServer *server)
 	return length;
 }
 
-void
-img_remote_job_request(const ImgServer *server, const char *what, Jsonb *job, const char *input,
-					   const char *remote_id, ImgHttpRequest *request, char **path)
+/* With what the paths of an account begin with. */
+static char *
+url_of(const ImgServer *server, const char *path)
+{
+	const ImgServerType *type = server->type;
+
+	return psprintf("%.*s%s%s%s", base_length(server), img_server_text(server, "url"),
+					type->account ? type->account_path : "", type->account ? img_server_text(server, type->account) : "", path);
+}
+
+/* A part of the body, as it is sent. */
+static char *
+part_of_body(int number, size_t *length)
+{
+	char	   *part = column(number);
+
+	if (part != NULL)
+		part = pg_server_to_any(part, strlen(part), PG_UTF8);
+	*length = part ? strlen(part) : 0;
+	return part;
+}
+
+bool
+img_remote_job_call(const ImgServer *server, const char *what, const pg_uuid_t *job, Jsonb *request, const char *input,
+					ImgRemoteCall *call)
 {
 	char	   *content_type;
+	char	   *picture;
 
-	ask(server->type->name, what, job, input, remote_id);
-	*path = column(2);
+	ask(server->type->name, what, job, request, input);
+	memset(call, 0, sizeof(*call));
+	call->path = column(2);
+	if (call->path == NULL)
+		return false;
 	content_type = column(3);
-	*request = (ImgHttpRequest) {
-		.method = column(1), .url = psprintf("%.*s%s", base_length(server), img_server_text(server, "url"), *path), .body = column(4),
-		.headers = list_make2(psprintf("%s%s", server->type->authorization, img_server_text(server, "api_key")),
+	call->beginning = part_of_body(4, &call->beginning_length);
+	picture = column(5);
+	call->picture = picture != NULL && picture[0] == 't';
+	call->tail = part_of_body(6, &call->tail_length);
+	call->request = (ImgHttpRequest) {
+		.method = column(1), .url = url_of(server, call->path),
+		.headers = list_make2(psprintf("%s%s", server->type->authorization, img_server_text(server, server->type->key)),
 							  pstrdup("Accept: application/json")),
 		.allow_private = server->allow_private,
 		.timeout = img_server_number(server, "timeout"), .connect_timeout = img_server_number(server, "connect_timeout")
 	};
 	if (content_type != NULL)
-		request->headers = lappend(request->headers, psprintf("Content-Type: %s", content_type));
-	if (request->body == NULL)
-		return;
-	request->body = pg_server_to_any(request->body, strlen(request->body), PG_UTF8);
-	request->body_length = strlen(request->body);
-	if (request->body_length > IMG_FETCH_INLINE)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the request has %zu bytes, more than the %d that are sent to a server", request->body_length, IMG_FETCH_INLINE)));
+		call->request.headers = lappend(call->request.headers, psprintf("Content-Type: %s", content_type));
+	return true;
 }

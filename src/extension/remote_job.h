@@ -16,6 +16,10 @@
  * jobs cannot be sent to servers of its type. */
 extern const ImgServer *img_remote_job_server(const char *name, Oid role);
 
+/* Whether that server is sent the bytes of a picture, rather than a link.  input
+ * NULL: the picture is in the database. */
+extern bool img_remote_job_uploads(const ImgServerType *type, const char *input);
+
 /* At submit: 0A000 for what the API does not have, and for an input that it
  * could not reach.  input NULL: the picture is in the database. */
 extern void img_remote_job_check(const char *server_type, Jsonb *request, const char *input);
@@ -23,11 +27,25 @@ extern void img_remote_job_check(const char *server_type, Jsonb *request, const 
 /* The URL by which a server gets the picture of a job. */
 extern char *img_remote_job_input(const pg_uuid_t *job, const char *input, Oid owner);
 
+/* A call to an API.  Its body is not in the request yet: it is the beginning,
+ * the bytes of the picture if they are wanted, and the tail. */
+typedef struct ImgRemoteCall
+{
+	ImgHttpRequest request;
+	char	   *path;			/* what may be shown of the URL */
+	char	   *beginning;
+	size_t		beginning_length;
+	bool		picture;
+	char	   *tail;
+	size_t		tail_length;
+} ImgRemoteCall;
+
 /*
- * The request that submits a job, polls it, asks for its result, or
- * cancels it ("submit", "poll", "result", "cancel").  path is what may be shown of it.  SPI must be connected.
+ * Makes a call for a job, by its name: "submit", "poll" …  input is a link to
+ * the picture, or the name under which its bytes are sent.  SPI must be
+ * connected.  False: the API has no such call.
  */
-extern void img_remote_job_request(const ImgServer *server, const char *what, Jsonb *job, const char *input,
-								   const char *remote_id, ImgHttpRequest *request, char **path);
+extern bool img_remote_job_call(const ImgServer *server, const char *what, const pg_uuid_t *job, Jsonb *request,
+								const char *input, ImgRemoteCall *call);
 
 #endif							/* IMGAPI_REMOTE_JOB_H */

@@ -32,13 +32,13 @@ static const ImgArgument options[] = {
 	{NULL}
 };
 
-#ifdef IMGAPI_EXECUTOR
 static bool
 sniff(const unsigned char *data, size_t length)
 {
 	return img_sniff_heif(data, length, true);
 }
 
+#ifdef IMGAPI_EXECUTOR
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
@@ -63,7 +63,7 @@ const ImgFormat img_format_avif = {
 	.options = options,
 	.slots = SLOTS,
 	.can_save = true,
-	.sniff = IMG_EXECUTOR_ONLY(sniff),
+	.sniff = sniff,
 	.loader = "heifload_buffer",
 	.saver = "heifsave_buffer",
 	.save = IMG_EXECUTOR_ONLY(save),

@@ -9,13 +9,13 @@
 #include "executor/pipeline.h"
 #endif
 
-#ifdef IMGAPI_EXECUTOR
 static bool
 sniff(const unsigned char *data, size_t length)
 {
 	return length >= 6 && (memcmp(data, "GIF87a", 6) == 0 || memcmp(data, "GIF89a", 6) == 0);
 }
 
+#ifdef IMGAPI_EXECUTOR
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
@@ -30,7 +30,7 @@ const ImgFormat img_format_gif = {
 	.can_animate = true,
 	.has_alpha = true,
 	.can_save = true,
-	.sniff = IMG_EXECUTOR_ONLY(sniff),
+	.sniff = sniff,
 	.loader = "gifload_buffer",
 	.saver = "gifsave_buffer",
 	.save = IMG_EXECUTOR_ONLY(save),

@@ -21,13 +21,13 @@ static const ImgArgument options[] = {
 	{NULL}
 };
 
-#ifdef IMGAPI_EXECUTOR
 static bool
 sniff(const unsigned char *data, size_t length)
 {
 	return length >= 3 && memcmp(data, "\xff\xd8\xff", 3) == 0;
 }
 
+#ifdef IMGAPI_EXECUTOR
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
@@ -52,7 +52,7 @@ const ImgFormat img_format_jpeg = {
 	.options = options,
 	.slots = SLOTS,
 	.can_save = true,
-	.sniff = IMG_EXECUTOR_ONLY(sniff),
+	.sniff = sniff,
 	.decoder = IMG_EXECUTOR_ONLY(img_jpeg_decoder),
 	.loader = "jpegload_buffer",
 	.saver = "jpegsave_buffer",

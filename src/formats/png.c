@@ -32,13 +32,13 @@ static const ImgArgument options[] = {
 	{NULL}
 };
 
-#ifdef IMGAPI_EXECUTOR
 static bool
 sniff(const unsigned char *data, size_t length)
 {
 	return length >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0;
 }
 
+#ifdef IMGAPI_EXECUTOR
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
@@ -70,7 +70,7 @@ const ImgFormat img_format_png = {
 	.options = options,
 	.slots = SLOTS,
 	.can_save = true,
-	.sniff = IMG_EXECUTOR_ONLY(sniff),
+	.sniff = sniff,
 	.decoder = IMG_EXECUTOR_ONLY(img_png_decoder),
 	.loader = "pngload_buffer",
 	.saver = "pngsave_buffer",

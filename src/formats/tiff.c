@@ -34,7 +34,6 @@ static const ImgArgument options[] = {
 	{NULL}
 };
 
-#ifdef IMGAPI_EXECUTOR
 static bool
 sniff(const unsigned char *data, size_t length)
 {
@@ -47,6 +46,7 @@ sniff(const unsigned char *data, size_t length)
 	return false;
 }
 
+#ifdef IMGAPI_EXECUTOR
 /* JPEG inside holds no alpha: libvips would put black behind. */
 static bool
 without_alpha(ImgPicture *picture)
@@ -81,7 +81,7 @@ const ImgFormat img_format_tiff = {
 	.options = options,
 	.slots = SLOTS,
 	.can_save = true,
-	.sniff = IMG_EXECUTOR_ONLY(sniff),
+	.sniff = sniff,
 	.loader = "tiffload_buffer",
 	.saver = "tiffsave_buffer",
 	.save = IMG_EXECUTOR_ONLY(save),

@@ -34,13 +34,13 @@ static const ImgArgument options[] = {
 	{NULL}
 };
 
-#ifdef IMGAPI_EXECUTOR
 static bool
 sniff(const unsigned char *data, size_t length)
 {
 	return length >= 12 && memcmp(data, "RIFF", 4) == 0 && memcmp(data + 8, "WEBP", 4) == 0;
 }
 
+#ifdef IMGAPI_EXECUTOR
 static bool
 save(ImgPicture *picture, const ImgStep *options, void **data, size_t *length)
 {
@@ -67,7 +67,7 @@ const ImgFormat img_format_webp = {
 	.options = options,
 	.slots = SLOTS,
 	.can_save = true,
-	.sniff = IMG_EXECUTOR_ONLY(sniff),
+	.sniff = sniff,
 	.loader = "webpload_buffer",
 	.saver = "webpsave_buffer",
 	.save = IMG_EXECUTOR_ONLY(save),

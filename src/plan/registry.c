@@ -90,6 +90,15 @@ img_format_index(const char *name)
 	return -1;
 }
 
+int
+img_format_sniff(const unsigned char *data, size_t length)
+{
+	for (int i = 0; i < img_format_count; i++)
+		if (img_formats[i]->sniff(data, length))
+			return i;
+	return -1;
+}
+
 void
 img_step_defaults(ImgStep *step, const ImgArgument *arguments)
 {

@@ -156,9 +156,9 @@ typedef struct ImgFormat
 	const ImgArgument *options;
 	int			slots;
 	bool		(*check) (ImgStep *step, ImgProblem *problem);
-	/* executor only */
+	/* whether a file's first bytes are those of this format */
 	bool		(*sniff) (const unsigned char *data, size_t length);
-	/* reads it without libvips; src/executor/decoder.h */
+	/* executor only: reads it without libvips; src/executor/decoder.h */
 	struct ImgDecoder *(*decoder) (ImgPicture *picture);
 	const char *loader;			/* libvips operation "jpegload_buffer" */
 	const char *saver;			/* "jpegsave_buffer" */
@@ -227,6 +227,12 @@ extern ImgBox img_gravity_box(int gravity, int width, int height, int box_width,
 
 extern int	img_operation_index(const char *key);
 extern int	img_format_index(const char *name);
+
+/* The format whose first bytes these are, or -1; by them alone. */
+extern int	img_format_sniff(const unsigned char *data, size_t length);
+
+/* heic.c: AVIF, or HEIC. */
+extern bool img_sniff_heif(const unsigned char *data, size_t length, bool avif);
 
 /* Sets every slot of the arguments (members of choices included) to its
  * default. */

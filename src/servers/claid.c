@@ -23,5 +23,7 @@ const ImgServerType img_server_claid = {
 	.example = "url 'https://api.claid.ai'",
 	.mapping_example = "api_key '...'",
 	.operations = " restorations resizing adjustments background padding privacy generative ",
+	.source = IMG_SOURCE_BY_URL,
 	.authorization = "Authorization: Bearer ",
+	.key = "api_key",
 };

@@ -40,6 +40,15 @@ typedef struct ImgServerOption
 	const char *help;			/* one line for the reference */
 } ImgServerOption;
 
+/* How a server gets the picture of a job. */
+typedef enum ImgSourceBy
+{
+	IMG_SOURCE_BY_URL,			/* it is given a link */
+	IMG_SOURCE_BY_UPLOAD,		/* it is sent the bytes */
+	IMG_SOURCE_BY_EITHER		/* it is sent what is in the database, and given
+								 * a link to all else */
+} ImgSourceBy;
+
 typedef struct ImgServerType
 {
 	const char *name;
@@ -52,7 +61,11 @@ typedef struct ImgServerType
 	/* of the edit contract, that it does itself, between spaces; NULL: it takes
 	 * no jobs (sql/install/43-remote.sql) */
 	const char *operations;
-	const char *authorization;	/* header before the option api_key */
+	ImgSourceBy source;
+	const char *authorization;	/* header before the key */
+	const char *key;			/* the option that is the key */
+	const char *account_path;	/* that paths begin with, before the account; NULL: neither */
+	const char *account;		/* the option that is the account */
 	bool		cancels;		/* jobs can be cancelled there */
 } ImgServerType;
 

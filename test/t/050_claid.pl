@@ -93,7 +93,6 @@ answers(402, error(3, 'billing', 'No calls left'), '53000', qr/No calls left/, '
 answers(403, error(4, 'auth', 'No scope'), '42501', qr/No scope/, '403');
 answers(404, { detail => [ { loc => [ 'body', 'input' ], msg => 'not found', type => 'value' } ] }, '02000', qr/body\.input: not found/, '404 with a list');
 answers(409, { detail => error(5, 'storage', 'In use') }, '55000', qr/In use \(code 5\)/, '409 with a nested error');
-answers(500, error(6, 'general', 'Broken'), '58000', qr/Broken/, '500 that the API says');
 answers(503, 'busy', '58000', qr/status 503/, '503');
 answers(301, '', '58000', qr/status 301/, 'a redirect', headers => { Location => 'https://example.com/' });
 answers(422, error(9000, 'validation', 'no picture at https://example.com/cat.jpg?signature=s3cr3t'), '22023',
@@ -108,6 +107,7 @@ $job = answers(200, 'not JSON', '58000', qr/not known whether server "claid" has
 is(remote($node, $job, 'state'), 'unknown', '… is kept');
 answers(200, { data => [] }, '58000', qr/makes no sense/, 'an answer without an id');
 answers(200, '{"data": {"id": "' . 'x' x 2_000_000 . '"}}', '58000', qr/not known whether/, 'a huge answer');
+answers(500, error(6, 'general', 'Broken'), '58000', qr/not known whether .* status 500: Broken \(code 6\)/, '500 that the API says');
 answers(502, '<html>', '58000', qr/not known whether .* status 502/, '502 of somebody between');
 answers(0, '', '58000', qr/not known whether/, 'no answer', drop => JSON::PP::true);
 is(submits(), $before, 'none of them was accepted');

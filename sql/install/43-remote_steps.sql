@@ -1,0 +1,383 @@
+------------------------------------------------------ steps of remote jobs --
+-- How a worker takes a job through the calls of its server's API: see
+-- 43-remote.sql. img_remote_begin() says what is first, img_remote_answered()
+-- takes an answer in and says what is next. Each is committed before the call is
+-- made that it asks for.
+
+CREATE FUNCTION @extschema@.img_remote_held(worker text, job uuid, attempt smallint) RETURNS text
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off
+AS $$
+BEGIN
+	PERFORM FROM @extschema@.img_job_live l
+	WHERE l.id = job AND l.attempts = attempt AND l.lease_owner = worker
+	FOR UPDATE SKIP LOCKED;
+	IF FOUND THEN
+		RETURN NULL;
+	END IF;
+	RETURN CASE WHEN EXISTS (SELECT FROM @extschema@.img_job_live l
+		WHERE l.id = job AND l.attempts = attempt AND l.lease_owner = worker) THEN 'locked' ELSE 'gone' END;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_held(text, uuid, smallint) IS
+	'Internal: locks a job of that worker. NULL: done; else why not.';
+
+CREATE FUNCTION @extschema@.img_remote_begin(worker text, job uuid, attempt smallint, server text, server_type text, owner regrole, picture bool)
+RETURNS @extschema@.img_remote_step
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off
+AS $$
+DECLARE
+	r @extschema@.img_remote;
+	step @extschema@.img_remote_step;
+BEGIN
+	step.action := @extschema@.img_remote_held(worker, job, attempt);
+	IF step.action IS NOT NULL THEN
+		RETURN step;
+	END IF;
+	SELECT x.* INTO r FROM @extschema@.img_remote x WHERE x.job_id = job FOR UPDATE NOWAIT;
+	step.action := 'call';
+	step.remote_id := r.remote_id;
+	IF r.remote_id IS NOT NULL THEN
+		-- also one that has failed, which will say so again
+		step.what := 'poll';
+		step.seconds := CASE WHEN r.state = 'submitted' THEN
+			least(30, COALESCE(EXTRACT(epoch FROM r.poll_after - pg_catalog.clock_timestamp()), 0)) ELSE 0 END;
+		RETURN step;
+	ELSIF r.state IN ('submitting', 'unknown') THEN
+		RETURN @extschema@.img_remote_lost(r, 'the worker died before it had the answer');
+	END IF;
+	-- It is known that it has not begun.
+	r.job_id := job;
+	r.owner := owner;
+	r.server := server;
+	r.server_type := server_type;
+	IF r.state IS DISTINCT FROM 'preparing' THEN
+		r.next_call := COALESCE((@extschema@.img_remote_read(server_type, 'begin', r, NULL)).next, 'submit');
+	END IF;
+	IF NOT picture AND (SELECT q.picture FROM @extschema@.img_job_live l,
+			@extschema@.img_remote_request(server_type, r.next_call, r, l.request, COALESCE(l.input, job::text)) q WHERE l.id = job) THEN
+		step.action := 'fetch';
+		RETURN step;
+	END IF;
+	step.what := r.next_call;
+	INSERT INTO @extschema@.img_remote AS x (job_id, created_at, owner, server, server_type, state, next_call)
+	VALUES (job, pg_catalog.clock_timestamp(), owner, server, server_type,
+		CASE step.what WHEN 'submit' THEN 'submitting' ELSE 'preparing' END, NULLIF(step.what, 'submit'))
+	ON CONFLICT (job_id) DO UPDATE SET created_at = excluded.created_at, state = excluded.state, next_call = excluded.next_call,
+		ended_at = NULL, failures = 0;
+	RETURN step;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_begin(text, uuid, smallint, text, text, regrole, bool) IS
+	'Worker protocol: what to do with a remote job that was claimed, or that has to begin again. picture: its bytes are here, or are not needed. The submit, which is sent once, is asked for by nobody else.';
+
+CREATE FUNCTION @extschema@.img_remote_lost(r @extschema@.img_remote, reason text) RETURNS @extschema@.img_remote_step
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off
+AS $$
+DECLARE
+	step @extschema@.img_remote_step;
+BEGIN
+	IF (SELECT q.path FROM @extschema@.img_job_live l,
+			@extschema@.img_remote_request(r.server_type, 'find', r, l.request, l.input) q WHERE l.id = r.job_id) IS NULL THEN
+		RETURN @extschema@.img_remote_unknown(r, reason);
+	END IF;
+	UPDATE @extschema@.img_remote x SET state = 'unknown', polls = 0, failures = 0, poll_after = pg_catalog.clock_timestamp()
+	WHERE x.job_id = r.job_id;
+	step.action := 'call';
+	step.what := 'find';
+	RETURN step;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_lost(@extschema@.img_remote, text) IS
+	'Internal: the answer to a submit is lost. If the API lets us, the job is looked for.';
+
+CREATE FUNCTION @extschema@.img_remote_unknown(r @extschema@.img_remote, reason text) RETURNS @extschema@.img_remote_step
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	step @extschema@.img_remote_step;
+BEGIN
+	UPDATE @extschema@.img_remote x SET state = 'unknown', ended_at = pg_catalog.clock_timestamp() WHERE x.job_id = r.job_id;
+	step.action := 'fail';
+	step.sqlstate := '58000';
+	step.stage := 'submit';
+	step.transient := false;
+	step.message := pg_catalog.format('it is not known whether server "%s" has begun this job: %s', r.server, reason);
+	step.hint := pg_catalog.format('It was not sent again, lest it is paid twice. Look at the server; if it has not begun: SELECT img_retry(%L);', r.job_id);
+	RETURN step;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_unknown(@extschema@.img_remote, text) IS
+	'Internal: it cannot be found out whether a job has begun.';
+
+CREATE FUNCTION @extschema@.img_remote_note(r @extschema@.img_remote, method text, path text, status int, ms int,
+	request_id text, error text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off
+AS $$
+BEGIN
+	INSERT INTO @extschema@.img_remote_call (job_id, owner, ms, status, server, method, path, request_id, error)
+	VALUES (r.job_id, r.owner, ms, status, r.server, method, path, pg_catalog.left(request_id, 200), error);
+	DELETE FROM @extschema@.img_remote_call c
+	WHERE c.job_id = r.job_id AND c.id <= (SELECT o.id FROM @extschema@.img_remote_call o
+		WHERE o.job_id = r.job_id ORDER BY o.id DESC OFFSET 50 LIMIT 1);
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_note(@extschema@.img_remote, text, text, int, int, text, text) IS
+	'Internal: keeps a request in img_remote_call.';
+
+-- status is NULL when there was no answer; failure says why, and sent whether
+-- the server may have got the request.
+CREATE FUNCTION @extschema@.img_remote_answered(worker text, job uuid, attempt smallint, what text,
+	method text, path text, status int, ms int, request_id text, failure text, sent bool, body bytea)
+RETURNS @extschema@.img_remote_step
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off
+AS $$
+DECLARE
+	r @extschema@.img_remote;
+	step @extschema@.img_remote_step;
+	answer @extschema@.img_remote_answer;
+	document jsonb;
+	held text := @extschema@.img_remote_held(worker, job, attempt);
+BEGIN
+	IF held = 'locked' THEN
+		step.action := held;
+		RETURN step;
+	END IF;
+	SELECT x.* INTO r FROM @extschema@.img_remote x WHERE x.job_id = job FOR UPDATE NOWAIT;
+	IF NOT FOUND THEN
+		step.action := 'gone';
+		RETURN step;
+	END IF;
+	BEGIN
+		document := pg_catalog.convert_from(body, 'UTF8')::jsonb;
+	EXCEPTION WHEN others THEN
+		document := NULL;
+	END;
+	answer := @extschema@.img_remote_read(r.server_type, what, r, document);
+	status := COALESCE(answer.http_status, status);
+	step.stage := what;
+	step.remote_id := r.remote_id;
+	step.transient := false;
+	step.message := @extschema@.img_remote_problem(r, what, status, request_id, failure, answer);
+	step.sqlstate := @extschema@.img_remote_sqlstate(status);
+	step.hint := @extschema@.img_remote_hint(status, r.server);
+	PERFORM @extschema@.img_remote_note(r, method, path, status, ms, request_id, step.message);
+	IF what = 'submit' THEN
+		step := @extschema@.img_remote_submitted(r, step, status, sent, answer);
+	ELSIF what = 'find' THEN
+		step := @extschema@.img_remote_found(r, step, status, answer);
+	ELSIF what = 'cancel' THEN
+		UPDATE @extschema@.img_remote x SET state = 'failed', status = 'Cancelled', ended_at = pg_catalog.clock_timestamp()
+		WHERE x.job_id = job AND img_remote_answered.status BETWEEN 200 AND 299;
+		step.action := 'gone';
+	ELSIF r.remote_id IS NULL THEN
+		step := @extschema@.img_remote_prepared(r, step, status, answer);
+	ELSE
+		step := @extschema@.img_remote_polled(r, step, status, answer);
+	END IF;
+	-- what was submitted is known even though nobody wants it any more
+	IF held = 'gone' THEN
+		step.action := held;
+	END IF;
+	RETURN step;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_answered(text, uuid, smallint, text, text, text, int, int, text, text, bool, bytea) IS
+	'Worker protocol: takes in what an API answered, and says what to do next.';
+
+CREATE FUNCTION @extschema@.img_remote_problem(r @extschema@.img_remote, what text, status int, request_id text, failure text,
+	answer @extschema@.img_remote_answer) RETURNS text
+LANGUAGE sql IMMUTABLE
+AS $$
+	SELECT CASE
+		WHEN status IS NULL THEN COALESCE(NULLIF(failure, ''), 'the fetcher died')
+		WHEN status BETWEEN 200 AND 299 THEN CASE WHEN what <> 'cancel' AND COALESCE(answer.state, answer.remote_id, answer.next) IS NULL THEN
+			pg_catalog.format('the answer of server "%s" makes no sense', r.server) END
+		ELSE pg_catalog.format('server "%s" answered with status %s', r.server, status)
+			|| COALESCE(': ' || answer.message, '') || COALESCE(' (code ' || answer.code || ')', '')
+			|| COALESCE(', request ' || pg_catalog.left(request_id, 200), '') END
+$$;
+COMMENT ON FUNCTION @extschema@.img_remote_problem(@extschema@.img_remote, text, int, text, text, @extschema@.img_remote_answer) IS
+	'Internal: what is wrong with an answer; NULL: nothing.';
+
+-- Refusals that may not be meant for good.
+CREATE FUNCTION @extschema@.img_remote_passes(status int) RETURNS bool
+LANGUAGE sql IMMUTABLE
+AS $$
+	SELECT COALESCE(status BETWEEN 200 AND 299 OR status IN (408, 425, 429) OR status >= 500, true)
+$$;
+COMMENT ON FUNCTION @extschema@.img_remote_passes(int) IS
+	'Internal: whether a call that failed with that status (NULL: without an answer) may go better later.';
+
+CREATE FUNCTION @extschema@.img_remote_prepared(r @extschema@.img_remote, step @extschema@.img_remote_step,
+	status int, answer @extschema@.img_remote_answer) RETURNS @extschema@.img_remote_step
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	IF status BETWEEN 200 AND 299 AND answer.next IS NOT NULL THEN
+		UPDATE @extschema@.img_remote x
+		SET next_call = answer.next, result = COALESCE(r.result || answer.result, answer.result, r.result)
+		WHERE x.job_id = r.job_id;
+		step.action := CASE answer.next WHEN 'submit' THEN 'again' ELSE 'call' END;
+		step.what := answer.next;
+		RETURN step;
+	END IF;
+	step.transient := @extschema@.img_remote_passes(status);
+	step.action := CASE WHEN status = 429 THEN 'again' ELSE 'fail' END;
+	IF NOT step.transient THEN
+		UPDATE @extschema@.img_remote x SET state = 'failed', next_call = answer.next, ended_at = pg_catalog.clock_timestamp()
+		WHERE x.job_id = r.job_id;
+	END IF;
+	RETURN step;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_prepared(@extschema@.img_remote, @extschema@.img_remote_step, int, @extschema@.img_remote_answer) IS
+	'Internal: img_remote_answered() for what the submit needs.';
+
+CREATE FUNCTION @extschema@.img_remote_accepted(r @extschema@.img_remote, step @extschema@.img_remote_step,
+	answer @extschema@.img_remote_answer) RETURNS @extschema@.img_remote_step
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	present timestamptz := pg_catalog.clock_timestamp();
+BEGIN
+	step.action := 'call';
+	step.what := 'poll';
+	step.remote_id := answer.remote_id;
+	step.seconds := @extschema@.img_remote_pause(0, answer.eta);
+	UPDATE @extschema@.img_remote x
+	SET state = 'submitted', submitted_at = present, remote_id = answer.remote_id, status = answer.status, next_call = NULL,
+		polls = 0, failures = 0, eta = answer.eta, poll_after = present + pg_catalog.make_interval(secs => step.seconds),
+		result = COALESCE(r.result || answer.result, answer.result, r.result)
+	WHERE x.job_id = r.job_id;
+	RETURN step;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_accepted(@extschema@.img_remote, @extschema@.img_remote_step, @extschema@.img_remote_answer) IS
+	'Internal: the server has a job.';
+
+CREATE FUNCTION @extschema@.img_remote_submitted(r @extschema@.img_remote, step @extschema@.img_remote_step,
+	status int, sent bool, answer @extschema@.img_remote_answer) RETURNS @extschema@.img_remote_step
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+	IF status BETWEEN 200 AND 299 AND answer.remote_id IS NOT NULL THEN
+		RETURN @extschema@.img_remote_accepted(r, step, answer);
+	ELSIF (status IS NULL AND sent) OR status BETWEEN 200 AND 299 OR (status >= 500 AND status <> 503) THEN
+		-- an error of its own does not say that nothing was begun before
+		RETURN @extschema@.img_remote_lost(r, CASE
+			WHEN status BETWEEN 200 AND 299 THEN 'its answer makes no sense' ELSE step.message END);
+	END IF;
+	-- From here on it is known that it has not begun.
+	step.transient := @extschema@.img_remote_passes(status);
+	step.action := CASE WHEN status = 429 THEN 'again' ELSE 'fail' END;
+	UPDATE @extschema@.img_remote x
+	SET state = CASE WHEN step.transient THEN 'preparing' ELSE 'failed' END, next_call = CASE WHEN step.transient THEN 'submit' ELSE answer.next END,
+		ended_at = CASE WHEN NOT step.transient THEN pg_catalog.clock_timestamp() END
+	WHERE x.job_id = r.job_id;
+	RETURN step;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_submitted(@extschema@.img_remote, @extschema@.img_remote_step, int, bool, @extschema@.img_remote_answer) IS
+	'Internal: img_remote_answered() for a submit.';
+
+CREATE FUNCTION @extschema@.img_remote_found(r @extschema@.img_remote, step @extschema@.img_remote_step,
+	status int, answer @extschema@.img_remote_answer) RETURNS @extschema@.img_remote_step
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	understood bool := status BETWEEN 200 AND 299 AND answer.state IS NOT NULL;
+BEGIN
+	IF understood AND answer.remote_id IS NOT NULL THEN
+		RETURN @extschema@.img_remote_accepted(r, step, answer);
+	ELSIF status BETWEEN 200 AND 299 AND answer.next = 'find' THEN
+		-- the next page of its list
+		step.action := 'call';
+		step.what := 'find';
+	ELSIF understood AND r.polls >= 3 THEN
+		RETURN @extschema@.img_remote_unknown(r, 'the answer to the submit was lost, and its list does not have the job');
+	ELSIF NOT understood AND (r.failures >= 20 OR NOT @extschema@.img_remote_passes(status)) THEN
+		RETURN @extschema@.img_remote_unknown(r, 'the answer to the submit was lost, and ' || step.message);
+	ELSE
+		-- a submit may be under way that we know nothing of
+		step.action := 'call';
+		step.what := 'find';
+		step.seconds := @extschema@.img_remote_pause(r.polls + r.failures, NULL);
+	END IF;
+	UPDATE @extschema@.img_remote x
+	SET polls = r.polls + understood::int, failures = CASE WHEN understood THEN 0 ELSE r.failures + 1 END, result = COALESCE(r.result || answer.result, answer.result, r.result)
+	WHERE x.job_id = r.job_id;
+	RETURN step;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_found(@extschema@.img_remote, @extschema@.img_remote_step, int, @extschema@.img_remote_answer) IS
+	'Internal: img_remote_answered() for the question whether a job has begun. That a list does not have it is no proof: it is not submitted again.';
+
+CREATE FUNCTION @extschema@.img_remote_pause(polls int, eta timestamptz) RETURNS float8
+LANGUAGE sql VOLATILE
+AS $$
+	-- 1 s, half as much more each time, up to 30 s; or until it means to be ready
+	SELECT greatest(least(pg_catalog.pow(1.5::float8, least(polls, 20)), 30),
+		COALESCE(least(EXTRACT(epoch FROM eta - pg_catalog.clock_timestamp())::float8, CASE WHEN eta IS NOT NULL THEN 600 END), 0))
+$$;
+COMMENT ON FUNCTION @extschema@.img_remote_pause(int, timestamptz) IS 'Internal: seconds until a job is polled again.';
+
+CREATE FUNCTION @extschema@.img_remote_polled(r @extschema@.img_remote, step @extschema@.img_remote_step,
+	status int, answer @extschema@.img_remote_answer) RETURNS @extschema@.img_remote_step
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	present timestamptz := pg_catalog.clock_timestamp();
+	understood bool := status BETWEEN 200 AND 299 AND COALESCE(answer.state, answer.next) IS NOT NULL;
+	said text := CASE WHEN understood THEN answer.state END;
+BEGIN
+	answer.result := COALESCE(r.result || answer.result, answer.result, r.result);
+	IF said = 'done' AND pg_catalog.cardinality(answer.urls) > 0 THEN
+		step.action := 'download';
+		step.urls := answer.urls;
+		step.names := answer.names;
+		step.input_format := pg_catalog.lower(answer.result #>> '{input_object,format}');
+		step.input_width := answer.result #>> '{input_object,width}';
+		step.input_height := answer.result #>> '{input_object,height}';
+	ELSIF said = 'cancelled' THEN
+		step.action := said;
+		step.message := pg_catalog.format('server "%s" has cancelled it', r.server);
+	ELSIF understood AND said IS DISTINCT FROM 'failed' AND (answer.next IS NOT NULL OR said = 'ready') THEN
+		step.action := 'call';
+		step.what := COALESCE(answer.next, 'result');
+		said := 'waiting';
+	ELSIF said IN ('done', 'failed') THEN
+		step.action := 'fail';
+		step.sqlstate := '58000';
+		step.stage := 'remote';
+		step.message := pg_catalog.format('server "%s" failed: %s', r.server,
+			COALESCE(answer.message, CASE said WHEN 'done' THEN 'it has no result' ELSE 'it does not say why' END));
+		said := 'failed';
+	ELSIF status IN (404, 410) THEN
+		step.action := 'fail';
+		step.message := pg_catalog.format('server "%s" has lost the job: ', r.server) || step.message;
+		said := 'failed';
+	ELSIF status BETWEEN 300 AND 499 AND status NOT IN (408, 409, 425, 429) THEN
+		-- nothing is lost: img_retry() goes on polling
+		step.action := 'fail';
+	ELSIF r.submitted_at < present - interval '1 day' THEN
+		step.action := 'fail';
+		step.sqlstate := '58000';
+		step.message := pg_catalog.format('server "%s" was not ready within a day', r.server);
+		step.hint := pg_catalog.format('To go on asking: SELECT img_retry(%L);', r.job_id);
+	ELSIF NOT understood AND status IS DISTINCT FROM 429 AND status IS DISTINCT FROM 409 AND r.failures >= 20 THEN
+		step.action := 'fail';
+		step.transient := true;
+		step.sqlstate := '58000';
+	ELSE
+		step.action := 'call';
+		step.what := 'poll';
+		step.seconds := @extschema@.img_remote_pause(r.polls, answer.eta);
+	END IF;
+	UPDATE @extschema@.img_remote x
+	SET polls = r.polls + 1, failures = CASE WHEN understood THEN 0 ELSE r.failures + 1 END,
+		state = CASE WHEN said IN ('done', 'failed') THEN said WHEN said = 'cancelled' THEN 'failed' ELSE r.state END,
+		next_call = CASE WHEN said IN ('done', 'failed', 'cancelled') THEN answer.next END,
+		status = COALESCE(answer.status, r.status), eta = COALESCE(answer.eta, r.eta),
+		ended_at = CASE WHEN said IN ('done', 'failed', 'cancelled') THEN COALESCE(r.ended_at, present) ELSE r.ended_at END,
+		poll_after = present + pg_catalog.make_interval(secs => COALESCE(step.seconds, 0)),
+		result = answer.result
+	WHERE x.job_id = r.job_id;
+	RETURN step;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_polled(@extschema@.img_remote, @extschema@.img_remote_step, int, @extschema@.img_remote_answer) IS
+	'Internal: img_remote_answered() for a poll, and for what is asked for behind one.';
