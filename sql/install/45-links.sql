@@ -109,9 +109,12 @@ CREATE FUNCTION @extschema@.img_row_object(job uuid, role text, version bytea, f
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-	e @extschema@.img_job_ended;
+	e record;
 BEGIN
-	SELECT * INTO e FROM @extschema@.img_job_ended x WHERE x.id = job;
+	SELECT x.owner, x.source_table, x.source_key, x.source_column, x.target_column INTO e FROM @extschema@.img_job_ended x WHERE x.id = job
+	UNION ALL
+	-- which a server does
+	SELECT l.owner, l.source_table, l.source_key, l.source_column, l.target_column FROM @extschema@.img_job_live l WHERE l.id = job;
 	RETURN @extschema@.img_row_slice(e.owner, e.source_table, e.source_key,
 		CASE role WHEN 'input' THEN e.source_column ELSE e.target_column END, version, first, length);
 END $$;
@@ -135,6 +138,25 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.img_row_holds(uuid) IS
 	'Internal: whether the row still holds the picture of that object. Nobody has hashed the source of a trigger job before its first link: from then on it is the one that had the right length.';
+
+CREATE FUNCTION @extschema@.img_row_input(job uuid, bytes bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off
+AS $$
+BEGIN
+	INSERT INTO @extschema@.img_object (id, job_id, owner, role, storage, path, bytes, stored_at, expires_at)
+	SELECT @extschema@.img_new_id(), l.id, l.owner, 'input', 'row',
+		l.source_table::text || '/' || l.source_key || '/' || l.source_column, img_row_input.bytes, l.created_at, l.created_at + l.retention
+	FROM @extschema@.img_job_live l
+	WHERE l.id = job AND NOT EXISTS (SELECT FROM @extschema@.img_object o WHERE o.job_id = job AND o.role = 'input');
+	IF NOT FOUND THEN
+		-- an earlier attempt has; a job that was tried again may be of another picture
+		UPDATE @extschema@.img_object o SET bytes = img_row_input.bytes, sha256 = NULL
+		WHERE o.job_id = job AND o.role = 'input' AND NOT @extschema@.img_row_holds(o.id);
+	END IF;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_row_input(uuid, bigint) IS
+	'Worker protocol: lets there be links to the picture of a trigger job before it is done, for a server to get it.';
 
 -------------------------------------------------------------- making of links --
 

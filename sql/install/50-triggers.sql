@@ -3,7 +3,7 @@
 CREATE FUNCTION @extschema@.img_on_upload() RETURNS trigger
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.img_on_upload() IS
-	'Trigger: queues a job for every picture that arrives in a table. Arguments: source column, operations as JSON or the name of an operation [, target column [, output as JSON]]. AFTER INSERT, UPDATE or DELETE, FOR EACH ROW or FOR EACH STATEMENT with transition tables.';
+	'Trigger: queues a job for every picture that arrives in a table. Arguments: source column, operations as JSON or the name of an operation [, target column [, output as JSON [, server]]]. AFTER INSERT, UPDATE or DELETE, FOR EACH ROW or FOR EACH STATEMENT with transition tables.';
 
 CREATE FUNCTION @extschema@.img_cancel_source(source_table regclass, source_keys text[], source_column text, target_column text)
 RETURNS void

@@ -165,10 +165,12 @@ compile_operations(ImgCompiler *compiler, JsonbValue *value, ImgPlan *plan)
 void
 img_compile(Jsonb *operations, Jsonb *output, const char *server_type, ImgCompiled *compiled)
 {
-	ImgCompiler compiler = {.server_type = server_type};
+	ImgCompiler compiler = {0};
 	ImgPlan    *plan = &compiled->plan;
 	JsonbValue	value;
 
+	compiler.any_server = server_type != NULL && strcmp(server_type, IMG_ANY_SERVER) == 0;
+	compiler.server_type = compiler.any_server ? NULL : server_type;
 	img_begin_plan(plan);
 	value = whole_value(operations);
 	compile_operations(&compiler, &value, plan);
@@ -177,6 +179,7 @@ img_compile(Jsonb *operations, Jsonb *output, const char *server_type, ImgCompil
 	img_settle_format(plan);
 	compiled->other = compiler.other;
 	compiled->destination = compiler.destination;
+	compiled->needs = compiler.needs;
 }
 
 void
@@ -247,6 +250,23 @@ entry_matches(const CacheEntry *entry, const void *operations, Size operations_s
 		memcmp(bytes + operations_size + output_size, type, type_size) == 0;
 }
 
+static char *
+kept(const char *text)
+{
+	return text ? MemoryContextStrdup(cache_context, text) : NULL;
+}
+
+static void
+free_entry(CacheEntry *entry)
+{
+	char	   *texts[] = {entry->compiled.other, entry->compiled.destination, entry->compiled.needs};
+
+	for (int i = 0; i < lengthof(texts); i++)
+		if (texts[i] != NULL)
+			pfree(texts[i]);
+	pfree(entry);
+}
+
 /* Takes the place of the oldest entry. */
 static CacheEntry *
 cache_slot(uint32 hash, Size size)
@@ -258,12 +278,8 @@ cache_slot(uint32 hash, Size size)
 		cache_context = AllocSetContextCreate(TopMemoryContext, "imgapi compiled requests",
 											  ALLOCSET_DEFAULT_SIZES);
 	entry = MemoryContextAlloc(cache_context, offsetof(CacheEntry, bytes) + size);
-	if (cache[oldest] != NULL && cache[oldest]->compiled.other != NULL)
-		pfree(cache[oldest]->compiled.other);
-	if (cache[oldest] != NULL && cache[oldest]->compiled.destination != NULL)
-		pfree(cache[oldest]->compiled.destination);
 	if (cache[oldest] != NULL)
-		pfree(cache[oldest]);
+		free_entry(cache[oldest]);
 	cache[oldest] = entry;
 	cache_hash[oldest] = hash;
 	oldest = (oldest + 1) % CACHE_ENTRIES;
@@ -301,10 +317,9 @@ img_compile_cached(Jsonb *operations, Jsonb *output, const char *server_type)
 	entry->output_size = u_size;
 	entry->type_size = t_size;
 	entry->compiled = compiled;
-	if (compiled.other != NULL)
-		entry->compiled.other = MemoryContextStrdup(cache_context, compiled.other);
-	if (compiled.destination != NULL)
-		entry->compiled.destination = MemoryContextStrdup(cache_context, compiled.destination);
+	entry->compiled.other = kept(compiled.other);
+	entry->compiled.destination = kept(compiled.destination);
+	entry->compiled.needs = kept(compiled.needs);
 	memcpy(entry->bytes, o, o_size);
 	memcpy(entry->bytes + o_size, u, u_size);
 	memcpy(entry->bytes + o_size + u_size, t, t_size);

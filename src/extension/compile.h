@@ -19,7 +19,12 @@ typedef struct ImgCompiled
 	char	   *other;			/* names the picture that the plan needs besides
 								 * the source; NULL: none */
 	char	   *destination;	/* storage URI of the result; NULL: the database */
+	char	   *needs;			/* with IMG_ANY_SERVER, paths that our executors
+								 * cannot do, one a line; NULL: they can do all */
 } ImgCompiled;
+
+/* As a server_type: what each server can do is not looked at. */
+#define IMG_ANY_SERVER	"*"
 
 /*
  * Validates a request of the edit contract and compiles it.  NULL and JSON null

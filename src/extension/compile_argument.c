@@ -77,6 +77,12 @@ img_check_place(ImgCompiler *compiler, const ImgPath *path, const char *word,
 				return;
 		}
 	}
+	if (compiler->any_server)
+	{
+		compiler->needs = compiler->needs == NULL ? img_path_text(path) :
+			psprintf("%s\n%s", compiler->needs, img_path_text(path));
+		return;
+	}
 	img_refuse_place(path, word, servers, type);
 }
 

@@ -13,6 +13,7 @@
 
 #include "extension/compile_internal.h"
 #include "extension/spelling.h"
+#include "extension/route.h"
 #include "servers/server_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -367,25 +368,33 @@ server_type_for(const char *servers)
 	return NULL;
 }
 
+/* "background.remove" of operations.background.remove and what is below; NULL:
+ * it is not an operation. */
+static char *
+operation_of(const ImgPath *path)
+{
+	const ImgPath *below = NULL;
+
+	for (; path->up != NULL && path->up->up != NULL; path = path->up)
+		below = path;
+	if (path->up == NULL || strcmp(path->up->key, "operations") != 0)
+		return NULL;
+	return below == NULL ? pnstrdup(path->key, path->length) :
+		psprintf("%.*s.%.*s", (int) path->length, path->key, (int) below->length, below->key);
+}
+
 /* Where it could be done, for hints. */
 static char *
-elsewhere(const char *servers)
+elsewhere(const ImgPath *path, const char *servers)
 {
 	const ImgServerType *type = server_type_for(servers);
+	char	   *operation = operation_of(path);
 
 	if (type == NULL)
 		return psprintf("%s. This version of imgapi reaches none yet: leave it out.", servers);
-	return psprintf("%s. CREATE SERVER %s TYPE '%s' FOREIGN DATA WRAPPER imgapi OPTIONS (%s); SELECT img_submit(..., server => '%s');",
-					servers, type->name, type->name, type->example, type->name);
-}
-
-/* Operations are done by models, output by writers of files. */
-static bool
-is_operation(const ImgPath *path)
-{
-	while (path->up != NULL)
-		path = path->up;
-	return strcmp(path->key, "operations") == 0;
+	return psprintf("%s. CREATE SERVER %s TYPE '%s' FOREIGN DATA WRAPPER imgapi OPTIONS (%s); SELECT img_submit(..., server => '%s');%s",
+					servers, type->name, type->name, type->example, type->name, operation == NULL ? "" :
+					psprintf(" or for all jobs SET imgapi.default_servers = '%s = %s';", operation, type->name));
 }
 
 void
@@ -402,15 +411,18 @@ img_refuse_place(const ImgPath *path, const char *word, const char *servers,
 				 errmsg("%s is not offered by servers of type %s", what, server_type),
 				 errhint("Send it to a server that has it (server types: %s): SELECT img_submit(..., server => 'NAME').",
 						 servers)));
-	if (is_operation(path))
+	/* operations are done by models, output by writers of files */
+	if (operation_of(path) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s needs a model, which the database's own executors do not have", what),
-				 errhint("Servers of these types have one: %s", elsewhere(servers))));
+				 img_default_server(img_path_text(path)) != NULL ?
+				 errhint("Submit a job: imgapi.default_servers sends it to server \"%s\".", img_default_server(img_path_text(path))) :
+				 errhint("Servers of these types have one: %s", elsewhere(path, servers))));
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("%s is not offered by the database's own executors", what),
-			 errhint("Servers of these types have it: %s", elsewhere(servers))));
+			 errhint("Servers of these types have it: %s", elsewhere(path, servers))));
 }
 
 void

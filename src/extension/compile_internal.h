@@ -34,6 +34,8 @@ typedef struct ImgCompiler
 	ImgStep    *step;			/* the one being filled */
 	char	   *other;			/* what its IMG_PICTURE names */
 	char	   *destination;	/* of the output */
+	bool		any_server;		/* what ours cannot do is only noted ... */
+	char	   *needs;			/* ... here, as in ImgCompiled */
 } ImgCompiler;
 
 /* compile.c */

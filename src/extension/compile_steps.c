@@ -192,4 +192,5 @@ img_compile_steps(Jsonb *data, const char *server_type, ImgCompiled *compiled)
 	img_settle_format(&compiled->plan);
 	compiled->other = compiler.other;
 	compiled->destination = NULL;
+	compiled->needs = NULL;
 }

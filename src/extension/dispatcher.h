@@ -196,6 +196,10 @@ extern bool img_fetch(ImgJob *job, ImgInput *input);
 /* The same for a server that is sent the bytes: they are in job->source. */
 extern bool img_fetch_for_server(ImgJob *job);
 
+/* Before a server gets the job of a trigger: the row says where its picture is
+ * (job->input), or has it, and there can be a link to it. */
+extern ImgRowState img_fetch_row(ImgJob *job);
+
 /* Stored pictures above this are read piece by piece, if they lie by themselves
  * and are not compressed: then parts can be read without the rest. */
 #define IMG_LARGE_PICTURE	(1024 * 1024)

@@ -22,6 +22,10 @@ static ImgStatement input_of = {
 	"SELECT o.data, o.sha256 FROM $S.img_object o WHERE o.job_id = $1 AND o.role = 'input'", 1, {UUIDOID}
 };
 
+static ImgStatement row_input = {
+	"SELECT $S.img_row_input($1, $2)", 2, {UUIDOID, INT8OID}
+};
+
 /* What fetch_step() found. */
 typedef struct Fetched
 {
@@ -88,6 +92,27 @@ fetch_from_row(ImgJob *job, Fetched *fetched)
 	img_check_input(job->input, job->owner);
 	if (job->name == NULL && img_input_name(job->input) != NULL)
 		job->name = MemoryContextStrdup(job->context, img_input_name(job->input));
+}
+
+ImgRowState
+img_fetch_row(ImgJob *job)
+{
+	Fetched		fetched = {0};
+	Datum		values[] = {UUIDPGetDatum(&job->id), (Datum) 0};
+
+	if (!OidIsValid(job->row.table))
+		return IMG_ROW_FOUND;
+	fetch_from_row(job, &fetched);
+	if (!fetched.found)
+		return fetched.locked ? IMG_ROW_LOCKED : IMG_ROW_GONE;
+	if (job->input == NULL)
+	{
+		job->input_bytes = toast_raw_datum_size(fetched.picture) - VARHDRSZ;
+		img_check_source_bytes(job->input_bytes);
+		values[1] = Int64GetDatum(job->input_bytes);
+		img_execute(&row_input, values, NULL);
+	}
+	return IMG_ROW_FOUND;
 }
 
 static void

@@ -54,6 +54,7 @@ static ImgStatement answered = {
 	12, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, BOOLOID, BYTEAOID}
 };
 
+
 static bool draining = false;
 
 /* ---------------------------------------------------------------- jobs --- */
@@ -266,8 +267,18 @@ begin_job(ImgJob *job)
 		BoolGetDatum(!uploads || job->source.length > 0)
 	};
 
-	img_execute(&begin, values, NULL);
-	act(job);
+	switch (img_fetch_row(job))
+	{
+		case IMG_ROW_FOUND:
+			img_execute(&begin, values, NULL);
+			act(job);
+			break;
+		case IMG_ROW_LOCKED:
+			img_remote_wait(job, IMG_REMOTE_NEW, AGAIN_MS / 1000.0);
+			break;
+		default:
+			end_cancelled(job, "the row, or its picture, is gone");
+	}
 }
 
 static void

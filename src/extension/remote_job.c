@@ -16,8 +16,6 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
-/* Stand for the link to a picture, and its name, before there is one. */
-#define ANY_URL		"https://example.com/picture"
 #define ANY_NAME	"picture.jpg"
 
 static ImgStatement make_request = {
@@ -39,6 +37,20 @@ img_remote_job_server(const char *name, Oid role)
 				 errmsg("server \"%s\" cannot be used: this version of imgapi sends no jobs to servers of type %s",
 						name, server->type->name),
 				 errhint("Leave server out, or use another: SELECT name FROM img_server WHERE type IN ('claid', 'topaz') AND usable;")));
+	return server;
+}
+
+const ImgServer *
+img_operation_server(const char *name, Oid role)
+{
+	const ImgServer *server = img_remote_job_server(name, role);
+
+	if (server->type != &img_server_nhn)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("server \"%s\" cannot do named operations: it is of type %s", name, server->type->name),
+				 errhint("Leave server out, or say what you want as an edit: SELECT img_submit(..., server => %s);",
+						 quote_literal_cstr(name))));
 	return server;
 }
 
@@ -108,7 +120,7 @@ img_remote_job_check(const char *server_type, Jsonb *request, const char *input)
 	if (!uploads)
 		check_input(input);
 	img_become(img_home_of_extension()->owner, false, &before);
-	ask(server_type, "submit", NULL, request, uploads ? ANY_NAME : ANY_URL);
+	ask(server_type, "submit", NULL, request, uploads ? ANY_NAME : IMG_ANY_INPUT);
 	img_resume(&before);
 }
 

@@ -20,6 +20,12 @@ extern const ImgServer *img_remote_job_server(const char *name, Oid role);
  * NULL: the picture is in the database. */
 extern bool img_remote_job_uploads(const ImgServerType *type, const char *input);
 
+/* The same, for named operations: most types do edits only. */
+extern const ImgServer *img_operation_server(const char *name, Oid role);
+
+/* Stands for an input that is not known yet, or the link to one. */
+#define IMG_ANY_INPUT	"https://example.com/picture"
+
 /* At submit: 0A000 for what the API does not have, and for an input that it
  * could not reach.  input NULL: the picture is in the database. */
 extern void img_remote_job_check(const char *server_type, Jsonb *request, const char *input);

@@ -67,24 +67,37 @@ usable_servers(Oid wrapper, Oid role)
 	return list.data;
 }
 
+/* That makes a server of that name; of the type that it says, if it says one. */
+static char *
+server_line(const char *name, const ImgServerType *otherwise)
+{
+	const ImgServerType *type = img_server_type(name);
+
+	if (type == NULL)
+		type = otherwise;
+	return psprintf("CREATE SERVER %s TYPE '%s' FOREIGN DATA WRAPPER imgapi OPTIONS (%s);",
+					quote_identifier(name), type->name, type->example);
+}
+
+static char *
+usage_line(const char *name, Oid role)
+{
+	return psprintf("GRANT USAGE ON FOREIGN SERVER %s TO %s;", quote_identifier(name),
+					quote_identifier(GetUserNameFromId(role, false)));
+}
+
 static void
 refuse_unknown(const char *name, Oid wrapper, Oid role, bool of_others)
 {
 	char	   *usable = usable_servers(wrapper, role);
-	const ImgServerType *type = img_server_type(name);
 
-	/* what the name says, if it says something */
-	if (type == NULL)
-		type = &img_server_s3;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 of_others ? errmsg("server \"%s\" is not of foreign-data wrapper imgapi", name) :
 			 errmsg("server \"%s\" does not exist", name),
 			 usable[0] != '\0' ? errdetail("Servers that role %s may use: %s.", GetUserNameFromId(role, false), usable) :
 			 errdetail("There is no server that role %s may use.", GetUserNameFromId(role, false)),
-			 of_others ? errhint("SELECT name FROM img_server WHERE usable;") :
-			 errhint("CREATE SERVER %s TYPE '%s' FOREIGN DATA WRAPPER imgapi OPTIONS (%s);",
-					 quote_identifier(name), type->name, type->example)));
+			 of_others ? errhint("SELECT name FROM img_server WHERE usable;") : errhint("%s", server_line(name, &img_server_s3))));
 }
 
 static Oid
@@ -105,8 +118,7 @@ find_server(const char *name, Oid role)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for foreign server %s", name),
 				 errdetail("Role %s has no USAGE on it.", GetUserNameFromId(role, false)),
-				 errhint("GRANT USAGE ON FOREIGN SERVER %s TO %s;", quote_identifier(name),
-						 quote_identifier(GetUserNameFromId(role, false)))));
+				 errhint("%s", usage_line(name, role))));
 	return server;
 }
 
@@ -131,6 +143,27 @@ mapping_options(Oid server, Oid role, bool *found)
 		options = untransformRelOptions(stored);
 	ReleaseSysCache(tuple);
 	return options;
+}
+
+const char *
+img_server_problem(const char *name, Oid role, char **line)
+{
+	ForeignServer *server = GetForeignServerByName(name, true);
+	const ImgServerType *type;
+	bool		mapped;
+
+	*line = server_line(name, &img_server_claid);
+	if (server == NULL || server->fdwid != get_foreign_data_wrapper_oid(IMG_EXTENSION, false))
+		return "there is no such server";
+	*line = usage_line(name, role);
+	if (!may_use(server->serverid, role))
+		return psprintf("role %s has no USAGE on it", GetUserNameFromId(role, false));
+	type = img_server_type_of(name, server->servertype);
+	*line = img_mapping_line("CREATE", type, name, role);
+	(void) mapping_options(server->serverid, role, &mapped);
+	if (type->needs_mapping && !mapped)
+		return psprintf("role %s has no user mapping for it", GetUserNameFromId(role, false));
+	return NULL;
 }
 
 static void

@@ -44,6 +44,10 @@ extern const ImgServer *img_server_get(const char *name, Oid role);
 /* The same, of one type, or 22023. */
 extern const ImgServer *img_server_get_typed(const char *name, Oid role, const ImgServerType *type);
 
+/* Why the role may not use a server of that name, for a detail, and the line
+ * that helps; NULL: it may. */
+extern const char *img_server_problem(const char *name, Oid role, char **line);
+
 /* An option by name; it must be one of the server's type. */
 extern const char *img_server_text(const ImgServer *server, const char *option);
 extern int	img_server_number(const ImgServer *server, const char *option);

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "extension/route.h"
 #include "extension/settings.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -40,6 +41,7 @@ bool		imgapi_reuse;
 int			imgapi_sandbox;
 int			imgapi_link_lifetime;
 char	   *imgapi_public_url;
+char	   *imgapi_default_servers;
 
 static const struct config_enum_entry sandbox_options[] = {
 	{"require", IMG_SANDBOX_REQUIRE, false},
@@ -233,6 +235,9 @@ img_define_settings(void)
 							   &imgapi_job_retention, "", PGC_USERSET, 0, check_job_retention, NULL, NULL);
 	DefineCustomStringVariable("imgapi.public_url", "Where imgapi-gateway is reached: what links to pictures in the database begin with.", NULL,
 							   &imgapi_public_url, "", PGC_SUSET, 0, check_public_url, NULL, NULL);
+	DefineCustomStringVariable("imgapi.default_servers", "Servers of jobs that need one and name none.",
+							   "Keys of operations with a server each, as in \"background.remove = claid, restorations.upscale = topaz\".",
+							   &imgapi_default_servers, "", PGC_USERSET, 0, img_check_default_servers, NULL, NULL);
 	DefineCustomBoolVariable("imgapi.auto_purge", "Whether the worker purges what has expired.", NULL,
 							 &imgapi_auto_purge, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("imgapi.admin_role", "Role whose members see the rows of all users.", NULL,

@@ -34,6 +34,7 @@ extern bool imgapi_reuse;
 extern int	imgapi_sandbox;
 extern int	imgapi_link_lifetime;	/* s */
 extern char *imgapi_public_url;
+extern char *imgapi_default_servers;	/* route.h */
 
 extern void img_define_settings(void);
 

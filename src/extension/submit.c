@@ -19,6 +19,7 @@
 #include "extension/remote.h"
 #include "extension/remote_job.h"
 #include "extension/queue.h"
+#include "extension/route.h"
 #include "extension/settings.h"
 #include "extension/shared.h"
 #include "miscadmin.h"
@@ -180,19 +181,6 @@ refuse_what_is_not_here(FunctionCallInfo fcinfo, const Submission *submission)
 				 errhint("Wait for the job with img_wait(job), or LISTEN img_job with imgapi.notify = on.")));
 }
 
-/* Type of the server that is to do it, on which the caller needs USAGE; NULL:
- * the database's own executors. */
-static const char *
-server_type_argument(FunctionCallInfo fcinfo, Submission *submission)
-{
-	int			argument = ARGUMENT(submission, SERVER);
-
-	if (PG_ARGISNULL(argument))
-		return NULL;
-	submission->server = pstrdup(NameStr(*PG_GETARG_NAME(argument)));
-	return img_remote_job_server(submission->server, GetUserId())->type->name;
-}
-
 static void
 refuse_null(void)
 {
@@ -239,6 +227,17 @@ check_servers(const ImgCompiled *request)
 		img_check_destination(request->destination, GetUserId());
 	if (request->other != NULL && img_is_remote(request->other))
 		img_check_input(request->other, GetUserId());
+}
+
+/* The server has to be able to do it, and to get the picture. */
+static void
+check_server(const Submission *submission, const char *type)
+{
+	if (type == NULL)
+		return;
+	SPI_connect();
+	img_remote_job_check(type, submission->request, submission->input);
+	SPI_finish();
 }
 
 static Datum
@@ -331,18 +330,16 @@ submit_edit(FunctionCallInfo fcinfo, Submission *submission)
 	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
 	Jsonb	   *operations = PG_ARGISNULL(OPERATIONS) ? NULL : PG_GETARG_JSONB_P(OPERATIONS);
 	Jsonb	   *output = PG_ARGISNULL(OUTPUT) ? NULL : PG_GETARG_JSONB_P(OUTPUT);
-	const char *type;
+	const char *type = NULL;
 
 	refuse_what_is_not_here(fcinfo, submission);
-	type = server_type_argument(fcinfo, submission);
+	submission->server = PG_ARGISNULL(SERVER) ? img_route(operations, output, GetUserId()) :
+		pstrdup(NameStr(*PG_GETARG_NAME(SERVER)));
+	if (submission->server != NULL)
+		type = img_remote_job_server(submission->server, GetUserId())->type->name;
 	check_servers(img_compile_cached(operations, output, type));
 	submission->request = img_request_document(operations, output);
-	if (type != NULL)
-	{
-		SPI_connect();
-		img_remote_job_check(type, submission->request, submission->input);
-		SPI_finish();
-	}
+	check_server(submission, type);
 	return submit(fcinfo, home, submission);
 }
 
@@ -369,17 +366,12 @@ static Datum
 submit_operation(FunctionCallInfo fcinfo, Submission *submission)
 {
 	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
+	const char *type = NULL;
 	ImgCompiled compiled;
 	char	   *operation_id;
 	Jsonb	   *data;
 
 	refuse_what_is_not_here(fcinfo, submission);
-	if (!PG_ARGISNULL(OPERATION_SERVER))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("server \"%s\" cannot be used: this version of imgapi runs named operations in the database only",
-						NameStr(*PG_GETARG_NAME(OPERATION_SERVER))),
-				 errhint("Leave server out.")));
 	if (PG_ARGISNULL(OPERATION_ID))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -387,9 +379,15 @@ submit_operation(FunctionCallInfo fcinfo, Submission *submission)
 				 errhint("SELECT operation_id, description FROM img_operation;")));
 	operation_id = text_to_cstring(PG_GETARG_TEXT_PP(OPERATION_ID));
 	data = img_operation_data(home, operation_id, GetUserId());
-	img_compile_steps(data, NULL, &compiled);
+	if (!PG_ARGISNULL(OPERATION_SERVER))
+	{
+		submission->server = pstrdup(NameStr(*PG_GETARG_NAME(OPERATION_SERVER)));
+		type = img_operation_server(submission->server, GetUserId())->type->name;
+	}
+	img_compile_steps(data, type, &compiled);
 	check_servers(&compiled);
 	submission->request = img_operation_request(operation_id, data);
+	check_server(submission, type);
 	return submit(fcinfo, home, submission);
 }
 

@@ -12,6 +12,10 @@
 #include "extension/operation.h"
 #include "extension/queue.h"
 #include "extension/remote.h"
+#include "extension/remote_job.h"
+#include "extension/route.h"
+#include "extension/server.h"
+#include "extension/settings.h"
 #include "extension/source_row.h"
 #include "extension/upload.h"
 #include "miscadmin.h"
@@ -42,12 +46,12 @@ img_upload_check_call(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("trigger \"%s\" must be AFTER INSERT, UPDATE or DELETE", trigger->tg_trigger->tgname),
 				 errhint("%s", example)));
-	if (trigger->tg_trigger->tgnargs < 2 || trigger->tg_trigger->tgnargs > 4)
+	if (trigger->tg_trigger->tgnargs < 2 || trigger->tg_trigger->tgnargs > 5)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("trigger \"%s\" has %d arguments; img_on_upload() takes 2 to 4",
+				 errmsg("trigger \"%s\" has %d arguments; img_on_upload() takes 2 to 5",
 						trigger->tg_trigger->tgname, trigger->tg_trigger->tgnargs),
-				 errdetail("They are: source column, operations as JSON or the name of an operation, target column, output as JSON."),
+				 errdetail("They are: source column, operations as JSON or the name of an operation, target column, output as JSON, server."),
 				 errhint("%s", example)));
 }
 
@@ -120,6 +124,13 @@ check_privilege(ImgUpload *upload, AttrNumber column, AclMode mode, const char *
 					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
+/* An argument, or NULL where it is left out or empty. */
+static const char *
+argument(Trigger *trigger, int number)
+{
+	return trigger->tgnargs > number && trigger->tgargs[number][0] != '\0' ? trigger->tgargs[number] : NULL;
+}
+
 static bool
 is_json(const char *text)
 {
@@ -139,21 +150,40 @@ json_argument(const char *text, const char *which, const char *trigger)
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 }
 
+/* Whether the server can do it, and get a picture that is in a row.  Where the
+ * column says where pictures are, that is seen when a worker reads it. */
+static void
+check_server(ImgUpload *upload, const char *server_type, Jsonb *request)
+{
+	bool		is_picture = TupleDescAttr(RelationGetDescr(upload->relation), upload->source - 1)->atttypid == BYTEAOID;
+
+	if (server_type == NULL)
+		return;
+	SPI_connect();
+	img_remote_job_check(server_type, request, is_picture ? NULL : IMG_ANY_INPUT);
+	SPI_finish();
+}
+
 /* The request of a trigger that names an operation: as the operation is now. */
 static Jsonb *
 operation_request(const ImgHome *home, Trigger *trigger, ImgUpload *upload)
 {
 	const char *operation_id = trigger->tgargs[1];
 	Jsonb	   *data = img_operation_data(home, operation_id, GetUserId());
+	const char *type = NULL;
+	Jsonb	   *request;
 	ImgCompiled compiled;
 
-	if (trigger->tgnargs > 3)
+	if (argument(trigger, 3) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("trigger \"%s\": output goes with operations as JSON, not with a named operation", trigger->tgname),
 				 errdetail("The steps of operation \"%s\" say what its results are.", operation_id),
 				 errhint("Leave the fourth argument out; targetExtension of a resize step is the format.")));
-	img_compile_steps(data, NULL, &compiled);
+	upload->server = argument(trigger, 4);
+	if (upload->server != NULL)
+		type = img_operation_server(upload->server, GetUserId())->type->name;
+	img_compile_steps(data, type, &compiled);
 	for (int i = 0; i < compiled.plan.steps; i++)
 		if (img_operations[compiled.plan.step[i].operation]->splits && upload->target_column != NULL &&
 			upload->target_type != UUIDOID)
@@ -162,7 +192,9 @@ operation_request(const ImgHome *home, Trigger *trigger, ImgUpload *upload)
 					 errmsg("trigger \"%s\": operation \"%s\" makes several pictures of one, but column \"%s\" holds one",
 							trigger->tgname, operation_id, upload->target_column),
 					 errhint("Make the target column a uuid: it becomes the job, whose pictures img_object lists.")));
-	return img_operation_request(operation_id, data);
+	request = img_operation_request(operation_id, data);
+	check_server(upload, type, request);
+	return request;
 }
 
 /* A result is in one place. */
@@ -180,43 +212,86 @@ check_destination(Trigger *trigger, ImgUpload *upload, const char *destination)
 				 errhint("Make the target column text, for the URI of the result, or uuid, for the job; or leave output.destination out.")));
 }
 
-/* The request of a trigger, compiled once and kept as long as its text is the same. */
+/* The request of a trigger, checked once and kept as long as all that it says
+ * is the same. */
+typedef struct EditRequest
+{
+	char	   *text;			/* what was checked */
+	Jsonb	   *request;
+	char	   *destination;
+	char	   *server;
+} EditRequest;
+
+/* All that decides about a request but rights. */
+static char *
+request_text(Trigger *trigger, ImgUpload *upload)
+{
+	const char *parts[] = {trigger->tgargs[1], argument(trigger, 3), argument(trigger, 4)};
+
+	return psprintf("%s\n%s\n%s\n%s\n%u\n%u", parts[0], parts[1] ? parts[1] : "", parts[2] ? parts[2] : "",
+					imgapi_default_servers, TupleDescAttr(RelationGetDescr(upload->relation), upload->source - 1)->atttypid,
+					GetUserId());
+}
+
+static void
+check_edit(Trigger *trigger, ImgUpload *upload, EditRequest *edit)
+{
+	const char *output_text = argument(trigger, 3);
+	const char *server = argument(trigger, 4);
+	const char *type = NULL;
+	Jsonb	   *operations = json_argument(trigger->tgargs[1], "operations", trigger->tgname);
+	Jsonb	   *output = output_text ? json_argument(output_text, "output", trigger->tgname) : NULL;
+
+	if (server == NULL)
+		server = img_route(operations, output, GetUserId());
+	if (server != NULL)
+		type = img_remote_job_server(server, GetUserId())->type->name;
+	edit->destination = img_compile_cached(operations, output, type)->destination;
+	if (edit->destination != NULL)
+		edit->destination = pstrdup(edit->destination);
+	edit->request = img_request_document(operations, output);
+	edit->server = server ? pstrdup(server) : NULL;
+	check_server(upload, type, edit->request);
+}
+
+/* In a memory context of its own. */
+static EditRequest *
+keep_edit(const EditRequest *edit)
+{
+	static MemoryContext context = NULL;
+	MemoryContext before;
+	EditRequest *kept;
+
+	if (context == NULL)
+		context = AllocSetContextCreate(TopMemoryContext, "imgapi trigger", ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(context);
+	before = MemoryContextSwitchTo(context);
+	kept = palloc(sizeof(EditRequest));
+	kept->text = pstrdup(edit->text);
+	kept->request = (Jsonb *) PG_DETOAST_DATUM_COPY(JsonbPGetDatum(edit->request));
+	kept->destination = edit->destination ? pstrdup(edit->destination) : NULL;
+	kept->server = edit->server ? pstrdup(edit->server) : NULL;
+	MemoryContextSwitchTo(before);
+	return kept;
+}
+
 static Jsonb *
 edit_request(Trigger *trigger, ImgUpload *upload)
 {
-	static char *last = NULL;
-	static Jsonb *last_request = NULL;
-	static char *last_destination = NULL;
-	const char *output_text = trigger->tgnargs > 3 ? trigger->tgargs[3] : NULL;
-	char	   *text = psprintf("%s\n%s", trigger->tgargs[1], output_text ? output_text : "");
-	Jsonb	   *operations;
-	Jsonb	   *output;
-	Jsonb	   *request;
-	const ImgCompiled *compiled;
+	static EditRequest *last = NULL;
+	EditRequest edit = {.text = request_text(trigger, upload)};
+	char	   *line;
 
-	if (last != NULL && strcmp(last, text) == 0)
+	if (last == NULL || strcmp(last->text, edit.text) != 0 ||
+		(last->server != NULL && img_server_problem(last->server, GetUserId(), &line) != NULL))
 	{
-		check_destination(trigger, upload, last_destination);
-		return last_request;
-	}
-	operations = json_argument(trigger->tgargs[1], "operations", trigger->tgname);
-	output = output_text ? json_argument(output_text, "output", trigger->tgname) : NULL;
-	compiled = img_compile_cached(operations, output, NULL);
-	check_destination(trigger, upload, compiled->destination);
-	request = img_request_document(operations, output);
-	if (last != NULL)
-	{
-		pfree(last);
-		pfree(last_request);
-		if (last_destination != NULL)
-			pfree(last_destination);
+		check_edit(trigger, upload, &edit);
 		last = NULL;
+		last = keep_edit(&edit);
 	}
-	last_request = MemoryContextAlloc(TopMemoryContext, VARSIZE(request));
-	memcpy(last_request, request, VARSIZE(request));
-	last_destination = compiled->destination ? MemoryContextStrdup(TopMemoryContext, compiled->destination) : NULL;
-	last = MemoryContextStrdup(TopMemoryContext, text);
-	return last_request;
+	check_destination(trigger, upload, last->destination);
+	upload->server = last->server;
+	return last->request;
 }
 
 /* Whether values of a type read the same whatever the session's settings. */

@@ -25,6 +25,7 @@ typedef struct ImgUpload
 	FmgrInfo	output[INDEX_MAX_KEYS]; /* of the key's types */
 	bool		key_varies;		/* its text depends on settings */
 	bool		is_operation;	/* the request names one */
+	const char *server;			/* that does it; NULL: our executors */
 	Jsonb	   *request;
 } ImgUpload;
 

@@ -40,10 +40,10 @@ PG_FUNCTION_INFO_V1(img_on_upload);
 
 static ImgStatement insert_jobs = {
 	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, "
-	"source_table, source_column, source_key, target_column, retention) "
-	"SELECT v.id, $3, $3, $4, $10::$S.img_job_kind, 0, $5, $6, $7, $8, v.key, $9, $11 "
+	"source_table, source_column, source_key, target_column, retention, server) "
+	"SELECT v.id, $3, $3, $4, $10::$S.img_job_kind, 0, $5, $6, $7, $8, v.key, $9, $11, $12 "
 	"FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) v (id, key)",
-	11, {UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, REGROLEOID, INT2OID, JSONBOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID}
+	12, {UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, REGROLEOID, INT2OID, JSONBOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, TEXTOID}
 };
 
 static ImgStatement cancel_jobs = {
@@ -110,14 +110,14 @@ cancel(const ImgHome *home, ImgUpload *upload, const Rows *rows)
 static void
 submit(const ImgHome *home, ImgUpload *upload, const Rows *rows)
 {
-	char		nulls[] = "           ";
+	char		nulls[] = "            ";
 	TimestampTz now = GetCurrentTimestamp();
 	Datum		values[] = {
 		(Datum) 0, (Datum) 0, TimestampTzGetDatum(now), ObjectIdGetDatum(GetUserId()),
 		Int16GetDatum(imgapi_max_attempts), JsonbPGetDatum(upload->request),
 		ObjectIdGetDatum(RelationGetRelid(upload->relation)), CStringGetTextDatum(upload->source_column),
 		text_or_null(upload->target_column, &nulls[8]), CStringGetTextDatum(upload->is_operation ? "operation" : "edit"),
-		IntervalPGetDatum(img_job_retention())
+		IntervalPGetDatum(img_job_retention()), text_or_null(upload->server, &nulls[11])
 	};
 	ImgIdentity before;
 
