@@ -67,7 +67,7 @@ method_of(const char *name)
 {
 	static const char *const names[] = {
 		[IMG_FETCH_GET] = "GET", [IMG_FETCH_HEAD] = "HEAD", [IMG_FETCH_PUT] = "PUT",
-		[IMG_FETCH_POST] = "POST", [IMG_FETCH_DELETE] = "DELETE"
+		[IMG_FETCH_POST] = "POST", [IMG_FETCH_DELETE] = "DELETE", [IMG_FETCH_PATCH] = "PATCH"
 	};
 
 	for (int i = 0; i < lengthof(names); i++)

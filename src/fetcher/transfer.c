@@ -87,10 +87,12 @@ before_request(void *context, char *address, char *local, int port, int local_po
 		return CURL_PREREQFUNC_ABORT;
 	}
 	/* libcurl would send it again when a kept connection dies under it */
-	if (transfer->connected && !transfer->answering && transfer->request.method == IMG_FETCH_POST)
+	if (transfer->connected && !transfer->answering &&
+		(transfer->request.method == IMG_FETCH_POST || transfer->request.method == IMG_FETCH_PATCH))
 	{
 		img_fail(transfer, IMG_FETCH_FAILED, IMG_FETCH_AT_SEND,
-				 "%s ended the connection without an answer, and a POST is not sent twice", address);
+				 "%s ended the connection without an answer, and a %s is not sent twice", address,
+				 transfer->request.method == IMG_FETCH_POST ? "POST" : "PATCH");
 		return CURL_PREREQFUNC_ABORT;
 	}
 	transfer->connected = true;
@@ -233,8 +235,9 @@ set_method(ImgTransfer *transfer)
 			SET(CURLOPT_CUSTOMREQUEST, "DELETE");
 			break;
 		case IMG_FETCH_POST:
+		case IMG_FETCH_PATCH:
 			/* as an upload, so that libcurl adds no Content-Type of its own */
-			SET(CURLOPT_CUSTOMREQUEST, "POST");
+			SET(CURLOPT_CUSTOMREQUEST, transfer->request.method == IMG_FETCH_POST ? "POST" : "PATCH");
 			/* fall through */
 		case IMG_FETCH_PUT:
 			SET(CURLOPT_UPLOAD, 1L);

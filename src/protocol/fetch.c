@@ -218,7 +218,7 @@ img_fetch_request_valid(const ImgFetchRequest *request, size_t length, int memfd
 		return false;
 	if (request->type == IMG_FETCH_CANCEL)
 		return length == sizeof(*request);
-	if (request->type != IMG_FETCH_START || request->id == 0 || request->method > IMG_FETCH_DELETE ||
+	if (request->type != IMG_FETCH_START || request->id == 0 || request->method > IMG_FETCH_PATCH ||
 		(request->flags & ~(IMG_FETCH_ALLOW_PRIVATE | IMG_FETCH_FOLLOW)) != 0 ||
 		request->limits.redirects > IMG_FETCH_MAX_REDIRECTS ||
 		request->url_length < 2 || request->url_length > IMG_FETCH_MAX_URL ||
@@ -229,7 +229,8 @@ img_fetch_request_valid(const ImgFetchRequest *request, size_t length, int memfd
 	else if (request->place == IMG_MEMFD ? !memfd_has(memfd, request->body_offset, request->body_length) :
 			 request->place != IMG_NOWHERE || request->body_length != 0)
 		return false;
-	if (request->place != IMG_NOWHERE && request->method != IMG_FETCH_PUT && request->method != IMG_FETCH_POST)
+	if (request->place != IMG_NOWHERE && request->method != IMG_FETCH_PUT && request->method != IMG_FETCH_POST &&
+		request->method != IMG_FETCH_PATCH)
 		return false;
 	if (inline_length > IMG_FETCH_INLINE ||
 		length != sizeof(*request) + request->url_length + request->headers_length + inline_length)

@@ -35,7 +35,7 @@
  * to another origin without the headers of the request.  The address
  * that is connected is judged each time (src/fetcher/policy.h).  A URL
  * has no user name or password.  When a kept connection dies under a request,
- * it is sent again on a new one, but for POST, which is sent once at most: a
+ * it is sent again on a new one, but for POST and PATCH, which are sent once at most: a
  * failure at IMG_FETCH_AT_SEND leaves open whether the peer has acted.  No proxy, no cookies, no netrc; certificates
  * are verified.
  *
@@ -76,7 +76,8 @@ typedef enum ImgFetchMethod
 	IMG_FETCH_HEAD,
 	IMG_FETCH_PUT,
 	IMG_FETCH_POST,
-	IMG_FETCH_DELETE			/* GET, HEAD and DELETE have no body */
+	IMG_FETCH_DELETE,			/* GET, HEAD and DELETE have no body */
+	IMG_FETCH_PATCH
 } ImgFetchMethod;
 
 /* Bits of ImgFetchRequest.flags */

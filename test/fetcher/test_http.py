@@ -56,10 +56,10 @@ def methods():
 
 @test
 def bodies():
-    """PUT and POST send a body, inline or a stretch of a file"""
+    """PUT, POST and PATCH send a body, inline or a stretch of a file"""
     data = server.pattern(3_000_000)
     fd = fetcher.memfd(data)
-    for method in ("PUT", "POST"):
+    for method in ("PUT", "POST", "PATCH"):
         echo = json.loads(done(get("/echo", method=method, body=b"a\0b", headers=["Content-Type: x/y"])).body)
         equal((echo["length"], echo["start"], echo["headers"]["content-type"]), (3, "a\0b", "x/y"))
         for offset, length in ((0, 3_000_000), (100, 2_000_000), (2_999_999, 1), (3_000_000, 0)):
@@ -75,7 +75,7 @@ def methods_alternate():
     """What one request has set does not show in the next"""
     one = fetcher.Fetcher(transfers=1)
     url = server.shared().url("/echo")
-    for method, body in [("PUT", b"x" * 500), ("GET", b""), ("HEAD", b""), ("POST", b"y"), ("DELETE", b""), ("GET", b"")]:
+    for method, body in [("PUT", b"x" * 500), ("GET", b""), ("HEAD", b""), ("POST", b"y"), ("DELETE", b""), ("PATCH", b"z"), ("GET", b"")]:
         reply = done(one.fetch(url, method=method, body=body, headers=["X-%s: 1" % method]))
         if method != "HEAD":
             echo = json.loads(reply.body)

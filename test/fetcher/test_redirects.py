@@ -33,7 +33,7 @@ def followed():
 @test
 def only_get_and_head():
     """A request with a body goes nowhere else"""
-    for method in ("PUT", "POST", "DELETE"):
+    for method in ("PUT", "POST", "DELETE", "PATCH"):
         reply = get(path_to("/", 307), method=method, body=b"" if method == "DELETE" else b"x")
         equal((reply.outcome, reply.status), (DONE, 307))
 
