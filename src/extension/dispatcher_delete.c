@@ -125,7 +125,7 @@ undone(ImgTransfer *transfer)
 }
 
 static ImgTransfer *
-transfer_for(Removal *file, const ImgServer *server)
+transfer_for(Removal *file, int connections)
 {
 	ImgTransfer *transfer = img_transfer_make(TopMemoryContext, NULL);
 
@@ -134,9 +134,7 @@ transfer_for(Removal *file, const ImgServer *server)
 	transfer->undone = undone;
 	transfer->role = file->owner;
 	transfer->max_answer = 64 * 1024;
-	transfer->server = MemoryContextStrdup(transfer->context, file->server);
-	if (server != NULL)
-		transfer->connections = img_server_number(server, "max_connections");
+	img_transfer_connect(transfer, file->server, connections);
 	return transfer;
 }
 
@@ -155,8 +153,7 @@ looked_at(ImgTransfer *transfer, const ImgFetchReply *reply, int memfd)
 		img_transfer_free(transfer);
 		return;
 	}
-	next = transfer_for(file, NULL);
-	next->connections = transfer->connections;
+	next = transfer_for(file, transfer->most_connections);
 	next->request = file->remove;
 	next->done = removed;
 	img_transfer_start(next);
@@ -180,7 +177,7 @@ ask_step(void *arg)
 	before = MemoryContextSwitchTo(file->context);
 	img_s3_delete(img_s3(server), file->path, GetCurrentTimestamp(), &file->remove);
 	MemoryContextSwitchTo(before);
-	transfer = transfer_for(file, server);
+	transfer = transfer_for(file, img_server_number(server, "max_connections"));
 	before = MemoryContextSwitchTo(transfer->context);
 	img_s3_head(img_s3(server), file->path, GetCurrentTimestamp(), &transfer->request);
 	MemoryContextSwitchTo(before);

@@ -9,6 +9,9 @@
 #include "extension/fetcher_process.h"
 #include "extension/remote.h"
 
+/* Of one server, by all transfers; dispatcher_transfer.c */
+typedef struct ImgConnections ImgConnections;
+
 /* One HTTP request of a job, or of a file that is to be removed. */
 typedef struct ImgTransfer
 {
@@ -28,9 +31,10 @@ typedef struct ImgTransfer
 	ImgFetchBody body;
 	int			memfd;			/* ours, that the body lies in; -1: none */
 	uint64		max_answer;
-	char	   *server;			/* NULL: a plain URL */
+	const char *server;			/* NULL: a plain URL */
 	Oid			role;			/* with whose rights */
-	int			connections;	/* of that server at most; 0: no matter */
+	ImgConnections *connections;	/* with that server; NULL: a plain URL */
+	int			most_connections;	/* of them that run */
 	bool		once;			/* not to be sent again, whatever happens */
 	bool		any_status;		/* a status is not a failure */
 	bool		committed;		/* the transaction in which it was made */
@@ -44,6 +48,10 @@ extern ImgTransfer *img_transfer_make(MemoryContext parent, ImgJob *job);
 
 /* Notes server and limits of a request that was made for it. */
 extern void img_transfer_prepare(ImgTransfer *transfer, const ImgServer *server, Oid role, uint64 max_answer);
+
+/* It is for that server, which has no more than most under way; part of the
+ * former. */
+extern void img_transfer_connect(ImgTransfer *transfer, const char *server, int most);
 
 /* Queues it; it is sent after the transaction. */
 extern void img_transfer_start(ImgTransfer *transfer);

@@ -16,6 +16,7 @@
 
 #include "extension/dispatcher_network.h"
 #include "extension/home.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -25,6 +26,16 @@
 /* A job whose requests have met so many dying fetchers has failed. */
 #define MOST_LOSSES		3
 
+/* A server that transfers wait for or run with: counted, not searched for, since
+ * hundreds may wait. */
+struct ImgConnections
+{
+	char		server[NAMEDATALEN];	/* hash key */
+	int			transfers;		/* that point here; with the last it goes */
+	int			running;		/* of them */
+};
+
+static HTAB *connections = NULL;
 static ImgFetcher fetcher = {.socket = -1};
 static ImgTransfer *running[TRANSFERS];
 static int	nrunning = 0;
@@ -48,15 +59,40 @@ img_transfer_make(MemoryContext parent, ImgJob *job)
 	return transfer;
 }
 
+static ImgConnections *
+connections_of(const char *server)
+{
+	ImgConnections *found;
+	bool		known;
+
+	if (connections == NULL)
+	{
+		HASHCTL		control = {.keysize = NAMEDATALEN, .entrysize = sizeof(ImgConnections)};
+
+		connections = hash_create("imgapi connections", 16, &control, HASH_ELEM | HASH_STRINGS);
+	}
+	found = hash_search(connections, server, HASH_ENTER, &known);
+	if (!known)
+		found->transfers = found->running = 0;
+	found->transfers++;
+	return found;
+}
+
+void
+img_transfer_connect(ImgTransfer *transfer, const char *server, int most)
+{
+	transfer->connections = connections_of(server);
+	transfer->server = transfer->connections->server;
+	transfer->most_connections = most;
+}
+
 void
 img_transfer_prepare(ImgTransfer *transfer, const ImgServer *server, Oid role, uint64 max_answer)
 {
 	transfer->role = role;
 	transfer->max_answer = max_answer;
-	if (server == NULL)
-		return;
-	transfer->server = MemoryContextStrdup(transfer->context, server->name);
-	transfer->connections = img_server_number(server, "max_connections");
+	if (server != NULL)
+		img_transfer_connect(transfer, server->name, img_server_number(server, "max_connections"));
 }
 
 void
@@ -70,7 +106,29 @@ img_transfer_free(ImgTransfer *transfer)
 {
 	if (transfer->memfd >= 0)
 		close(transfer->memfd);
+	if (transfer->connections != NULL && --transfer->connections->transfers == 0)
+		(void) hash_search(connections, transfer->connections->server, HASH_REMOVE, NULL);
 	MemoryContextDelete(transfer->context);
+}
+
+static void
+take_slot(ImgTransfer *transfer, int slot)
+{
+	running[slot] = transfer;
+	transfer->slot = slot;
+	nrunning++;
+	if (transfer->connections != NULL)
+		transfer->connections->running++;
+}
+
+static void
+leave_slot(ImgTransfer *transfer)
+{
+	running[transfer->slot] = NULL;
+	transfer->slot = -1;
+	nrunning--;
+	if (transfer->connections != NULL)
+		transfer->connections->running--;
 }
 
 /* Puts the answer of a failure aside, until there is a transaction. */
@@ -97,9 +155,7 @@ take_reply(const ImgFetchReply *reply, int memfd)
 			close(memfd);
 		return;
 	}
-	running[slot] = NULL;
-	transfer->slot = -1;
-	nrunning--;
+	leave_slot(transfer);
 	if (transfer->job == NULL && transfer->about == NULL)
 	{
 		if (memfd >= 0)
@@ -136,8 +192,7 @@ lose_fetcher(void)
 
 		if (transfer == NULL)
 			continue;
-		running[i] = NULL;
-		transfer->slot = -1;
+		leave_slot(transfer);
 		if (transfer->job == NULL && transfer->about == NULL)
 			img_transfer_free(transfer);
 		else if (transfer->once || (transfer->job != NULL && ++transfer->job->losses >= MOST_LOSSES))
@@ -149,7 +204,6 @@ lose_fetcher(void)
 		else
 			dlist_push_head(&waiting, &transfer->node);
 	}
-	nrunning = 0;
 }
 
 void
@@ -179,24 +233,12 @@ watch(int operation, uint32 what)
 				(errcode(ERRCODE_SYSTEM_ERROR), errmsg("epoll_ctl failed: %m")));
 }
 
-/* Requests of a server that run. */
-static int
-connections_of(const char *server)
-{
-	int			count = 0;
-
-	for (int i = 0; i < TRANSFERS; i++)
-		if (running[i] != NULL && running[i]->server != NULL && strcmp(running[i]->server, server) == 0)
-			count++;
-	return count;
-}
-
 static int
 free_slot(void)
 {
 	static int	last = 0;
 
-	for (int i = 0; i < TRANSFERS; i++)
+	for (int i = 0; i < TRANSFERS && nrunning < TRANSFERS; i++)
 	{
 		last = (last + 1) % TRANSFERS;
 		if (running[last] == NULL)
@@ -229,9 +271,7 @@ send_one(ImgTransfer *transfer)
 		return false;
 	}
 	dlist_delete(&transfer->node);
-	running[slot] = transfer;
-	transfer->slot = slot;
-	nrunning++;
+	take_slot(transfer, slot);
 	return true;
 }
 
@@ -296,7 +336,7 @@ img_transfers_send(void)
 			img_transfer_free(transfer);
 			continue;
 		}
-		if (transfer->connections > 0 && connections_of(transfer->server) >= transfer->connections)
+		if (transfer->connections != NULL && transfer->connections->running >= transfer->most_connections)
 			continue;
 		if (!send_one(transfer))
 			break;
