@@ -20,6 +20,7 @@
  *	dispatcher_call.c		… what is said to those
  *	dispatcher_download.c	… and what they have made
  *	dispatcher_delete.c		files on servers that have to go
+ *	queue_statistics.c		what the planner is told of the queue
  *	source_row.c			the row of a user's table, read and written
  *
  * A job in hand is in exactly one place: the list "claimed" (no executor has
@@ -261,6 +262,9 @@ extern void img_store_large_results(ImgJob *job);	/* what outcomes have left out
 extern char *img_result_uri(ImgJob *job);	/* storage://… */
 extern bytea *img_output_bytes(const ImgOutput *output);	/* read, if they are in a memfd */
 extern void img_output_hash(const ImgOutput *output, uint8 *sha256);
+
+/* queue_statistics.c: from now on, in this process. */
+extern void img_queue_statistics_start(void);
 
 /* dispatcher_settle.c */
 extern void img_settle(void);

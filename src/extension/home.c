@@ -122,6 +122,12 @@ img_type(const char *name)
 	return type;
 }
 
+Oid
+img_table(const char *name)
+{
+	return get_relname_relid(name, home.schema);
+}
+
 /* The types of the arguments; true: they are those of the plan.  Types of the
  * extension are new after DROP and CREATE EXTENSION. */
 static bool

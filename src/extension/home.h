@@ -62,6 +62,9 @@ extern int	img_execute_now(ImgStatement *statement, Datum *values, const char *n
 /* The OID of one of the extension's types. */
 extern Oid	img_type(const char *name);
 
+/* The OID of one of the extension's tables; InvalidOid: it is gone. */
+extern Oid	img_table(const char *name);
+
 /*
  * Takes on the rights of a role until img_resume(); with untrusted set, for
  * running what users wrote: no SET ROLE, no deferred triggers and no setting
