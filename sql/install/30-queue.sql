@@ -86,11 +86,14 @@ BEGIN
 		SELECT l.id FROM asked a JOIN @extschema@.img_job_live l ON l.id = a.id
 		WHERE l.attempts = a.attempt AND l.lease_owner = worker
 		FOR UPDATE OF l SKIP LOCKED
+	), answer AS (
+		-- IN is hashed; a join would compare each with each
+		SELECT a.id, a.attempt, a.id IN (SELECT m.id FROM mine m) AS held FROM asked a
 	)
-	SELECT a.id, m.id IS NOT NULL, m.id IS NULL AND NOT EXISTS (
+	SELECT a.id, a.held, NOT a.held AND NOT EXISTS (
 		SELECT FROM @extschema@.img_job_live l
 		WHERE l.id = a.id AND l.attempts = a.attempt AND l.lease_owner = worker)
-	FROM asked a LEFT JOIN mine m ON m.id = a.id;
+	FROM answer a;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_hold(text, uuid[], smallint[]) IS
 	'Worker protocol: locks jobs until the end of the transaction. Not held and not gone: locked by somebody else, try later.';
@@ -137,7 +140,7 @@ BEGIN
 		WHERE l.attempts = o.attempt AND l.lease_owner = worker
 		FOR UPDATE OF l SKIP LOCKED
 	), gone AS (
-		DELETE FROM @extschema@.img_job_live l USING held h WHERE l.id = h.id
+		DELETE FROM @extschema@.img_job_live l USING held h WHERE h.ordinal = 0 AND l.id = h.id
 	), ended AS (
 		INSERT INTO @extschema@.img_job_ended (id, task_id, created_at, run_after, started_at,
 			finished_at, expires_at, retention, owner, kind, status, priority, attempts, max_attempts, server,
@@ -154,7 +157,8 @@ BEGIN
 		UPDATE @extschema@.img_object o
 		SET format = (h.source).format, mime = (h.source).mime, ext = (h.source).ext,
 			width = (h.source).width, height = (h.source).height, mps = (h.source).mps
-		FROM held h WHERE h.ordinal = 0 AND o.job_id = h.id AND o.role = 'input'
+		FROM held h WHERE h.ordinal = 0 AND h.input IS NULL AND h.source_table IS NULL
+			AND o.job_id = h.id AND o.role = 'input'
 	), input AS (
 		INSERT INTO @extschema@.img_object (id, job_id, owner, role, storage, path,
 			format, mime, ext, width, height, mps, bytes, stored_at, expires_at)
@@ -162,7 +166,8 @@ BEGIN
 			CASE WHEN h.input IS NULL THEN 'row' WHEN h.input LIKE 'storage://%'
 				THEN pg_catalog.split_part(h.input, '/', 3) ELSE 'url' END,
 			CASE WHEN h.input IS NULL THEN h.source_table::text || '/' || h.source_key || '/' || h.source_column
-				ELSE pg_catalog.regexp_replace(h.input, '^storage://[^/]*/', '') END,
+				WHEN h.input LIKE 'storage://%' THEN pg_catalog.substr(h.input, 11 + pg_catalog.strpos(pg_catalog.substr(h.input, 11), '/'))
+				ELSE h.input END,
 			(h.source).format, (h.source).mime, (h.source).ext,
 			(h.source).width, (h.source).height, (h.source).mps, (h.source).bytes, h.created_at, h.created_at + h.retention
 		FROM held h WHERE h.ordinal = 0 AND (h.source_table IS NOT NULL OR h.input IS NOT NULL)
@@ -178,10 +183,11 @@ BEGIN
 			CASE WHEN h.storage = 'database' THEN h.data END, present, present + h.retention
 		FROM held h
 	)
-	SELECT o.job_id, h.id IS NOT NULL OR NOT EXISTS (
+	-- IN is hashed; a join would compare each with each
+	SELECT o.job_id, o.job_id IN (SELECT h.id FROM held h) OR NOT EXISTS (
 		SELECT FROM @extschema@.img_job_live l
 		WHERE l.id = o.job_id AND l.attempts = o.attempt AND l.lease_owner = worker)
-	FROM outcome o LEFT JOIN held h ON h.id = o.job_id AND h.ordinal = 0
+	FROM outcome o
 	WHERE o.ordinal = 0;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_finish(text, @extschema@.img_outcome[]) IS

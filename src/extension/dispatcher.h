@@ -13,6 +13,7 @@
  *	dispatcher_executors.c	sending, receiving, deadlines, deaths
  *	dispatcher_settle.c		from the executors to the tables (one transaction)
  *	dispatcher_outcome.c	results as the tables take them
+ *	dispatcher_unfinished.c	jobs that end without one
  *	dispatcher_network.c	pictures that come and results that go over the network
  *	dispatcher_upload.c		large results, in parts
  *	dispatcher_transfer.c	the fetcher: requests that wait, run, and have failed
@@ -258,10 +259,14 @@ extern void img_transfers_end(void);
 
 /* dispatcher_outcome.c: within the transaction that settles */
 extern Datum img_outcome(ImgJob *job, int ordinal, TupleDesc desc);	/* one output, as img_finish() takes it */
+extern bool img_has_large_results(const ImgJob *job);
 extern void img_store_large_results(ImgJob *job);	/* what outcomes have left out */
 extern char *img_result_uri(ImgJob *job);	/* storage://… */
 extern bytea *img_output_bytes(const ImgOutput *output);	/* read, if they are in a memfd */
 extern void img_output_hash(const ImgOutput *output, uint8 *sha256);
+
+/* dispatcher_unfinished.c: of such an end; false: the job is locked, say it later. */
+extern bool img_say_unfinished(ImgJob *job);
 
 /* queue_statistics.c: from now on, in this process. */
 extern void img_queue_statistics_start(void);

@@ -86,6 +86,15 @@ is_large(const ImgJob *job, int ordinal)
 	return job->storage == NULL && !job->in_row && job->answer.output[ordinal].bytes > LARGE_RESULT;
 }
 
+bool
+img_has_large_results(const ImgJob *job)
+{
+	for (int ordinal = 0; ordinal < job->answer.outputs; ordinal++)
+		if (is_large(job, ordinal))
+			return true;
+	return false;
+}
+
 void
 img_store_large_results(ImgJob *job)
 {

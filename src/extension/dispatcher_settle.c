@@ -34,37 +34,25 @@
 
 /* Results are collected this long, or until so many are there. */
 #define COLLECT_MS		25
-#define COLLECT_JOBS	32
-/* The most in one transaction. */
-#define BATCH			64
+#define COLLECT_JOBS	64
+/* The most in one transaction: jobs, and bytes of results. */
+#define BATCH			128
+#define BATCH_BYTES		(16 * 1024 * 1024)
 /* After a locked row or an error. */
 #define AGAIN_MS		500
-/* A row that was locked so often, or one of so many, or in a locked table: the
- * job goes back to the queue for so long, so that it does not keep others from
- * our hands. */
+/* A row that was locked so often, or one of so many: the job goes back to the
+ * queue, so that it does not keep others from our hands. */
 #define MOST_LOCKED		10
 #define MOST_WAITING	32
-#define POSTPONE_MS		2000
 /* What triggers on the target table may take. */
 #define WRITE_MS		5000
 
-static ImgStatement hold = {
+static ImgStatement hold_jobs = {
 	"SELECT * FROM $S.img_hold($1, $2, $3)", 3, {TEXTOID, UUIDARRAYOID, INT2ARRAYOID}
 };
 static ImgStatement finish = {
 	"SELECT * FROM $S.img_finish($1, $2)", 2, {TEXTOID}, {NULL, "_img_outcome"}
 };
-static ImgStatement fail = {
-	"SELECT $S.img_fail($1, $2, $3, $4, $5, $6, $7, $8, pg_catalog.make_interval(secs => $9))",
-	9, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, FLOAT8OID}
-};
-static ImgStatement release = {
-	"SELECT $S.img_release($1, ARRAY[$2], $3)", 3, {TEXTOID, UUIDOID, TIMESTAMPTZOID}
-};
-static ImgStatement abandon = {
-	"SELECT $S.img_abandon($1, $2, $3, $4, $5)", 5, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID}
-};
-
 /* What is settled in this transaction. */
 typedef struct Batch
 {
@@ -125,6 +113,7 @@ static void
 collect(int most)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	size_t		bytes = 0;
 	dlist_iter	iter;
 
 	memset(&batch, 0, sizeof(batch));
@@ -132,29 +121,38 @@ collect(int most)
 	{
 		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
 
-		if (batch.count == most)
+		if (batch.count == most || bytes > BATCH_BYTES)
 			break;
-		if (job->settle_after <= now)
-			batch.job[batch.count++] = job;
+		if (job->settle_after > now)
+			continue;
+		batch.job[batch.count++] = job;
+		for (int i = 0; i < job->answer.outputs; i++)
+			bytes += job->answer.output[i].bytes;
 	}
 }
 
-/* Locks the jobs of the batch that are still ours. */
+/* Locks those jobs of the batch, as far as they are still ours. */
 static void
-hold_batch(void)
+hold(const bool *wanted)
 {
 	Datum		ids[BATCH];
 	Datum		attempts[BATCH];
 	Datum		values[3] = {CStringGetTextDatum(img_dispatcher.name)};
+	int			count = 0;
 
 	for (int i = 0; i < batch.count; i++)
 	{
-		ids[i] = UUIDPGetDatum(&batch.job[i]->id);
-		attempts[i] = Int16GetDatum(batch.job[i]->attempt);
+		batch.held[i] = !wanted[i];
+		if (!wanted[i])
+			continue;
+		ids[count] = UUIDPGetDatum(&batch.job[i]->id);
+		attempts[count++] = Int16GetDatum(batch.job[i]->attempt);
 	}
-	values[1] = PointerGetDatum(construct_array(ids, batch.count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	values[2] = PointerGetDatum(construct_array(attempts, batch.count, INT2OID, 2, true, TYPALIGN_SHORT));
-	img_execute(&hold, values, NULL);
+	if (count == 0)
+		return;
+	values[1] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	values[2] = PointerGetDatum(construct_array(attempts, count, INT2OID, 2, true, TYPALIGN_SHORT));
+	img_execute(&hold_jobs, values, NULL);
 	for (uint64 n = 0; n < SPI_processed; n++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[n];
@@ -163,10 +161,29 @@ hold_batch(void)
 
 		batch.held[i] = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
 		batch.settled[i] = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &isnull));
-		if (!batch.held[i] && !batch.settled[i])
-			postpone(batch.job[i]);
 	}
 	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * img_finish() looks itself whether a job is ours.  It has to be known before
+ * where something else is written or said for it.
+ */
+static bool
+has_to_be_held(const ImgJob *job)
+{
+	return job->end != IMG_END_DONE || job->row.target_column != NULL ||
+		img_has_large_results(job) || imgapi_notify;
+}
+
+static void
+hold_batch(void)
+{
+	bool		wanted[BATCH];
+
+	for (int i = 0; i < batch.count; i++)
+		wanted[i] = has_to_be_held(batch.job[i]);
+	hold(wanted);
 }
 
 /* Which of these jobs are no longer ours; one transaction.  They have not ended:
@@ -174,6 +191,9 @@ hold_batch(void)
 void
 img_find_gone(ImgJob **jobs, int count, bool *gone)
 {
+	bool		all[BATCH];
+
+	memset(all, true, sizeof(all));
 	memset(&batch, 0, sizeof(batch));
 	memcpy(batch.job, jobs, count * sizeof(ImgJob *));
 	batch.count = count;
@@ -185,7 +205,7 @@ img_find_gone(ImgJob **jobs, int count, bool *gone)
 		{
 			SPI_connect();
 			PushActiveSnapshot(GetTransactionSnapshot());
-			hold_batch();
+			hold(all);
 			PopActiveSnapshot();
 			SPI_finish();
 		}
@@ -328,51 +348,6 @@ finish_done(void)
 }
 
 static void
-say_failure(int i)
-{
-	ImgJob	   *job = batch.job[i];
-	const ImgFailure *failure = &job->failure;
-	Datum		values[] = {
-		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
-		CStringGetTextDatum(failure->sqlstate), CStringGetTextDatum(failure->message),
-		failure->hint ? CStringGetTextDatum(failure->hint) : (Datum) 0,
-		CStringGetTextDatum(failure->stage), BoolGetDatum(failure->transient), Float8GetDatum(failure->retry_after)
-	};
-	bool		isnull;
-
-	img_execute(&fail, values, failure->hint ? NULL : "     n   ");
-	batch.settled[i] = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-}
-
-static void
-say_cancelled(int i)
-{
-	ImgJob	   *job = batch.job[i];
-	Datum		values[] = {
-		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
-		CStringGetTextDatum(job->failure.message), CStringGetTextDatum(job->failure.stage)
-	};
-	bool		isnull;
-
-	img_execute(&abandon, values, NULL);
-	batch.settled[i] = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-}
-
-/* Its result, if it has one, is made again. */
-static void
-say_postponed(int i)
-{
-	ImgJob	   *job = batch.job[i];
-	Datum		values[] = {
-		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id),
-		TimestampTzGetDatum(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), POSTPONE_MS))
-	};
-
-	img_execute(&release, values, NULL);
-	batch.settled[i] = true;
-}
-
-static void
 settle_batch(void)
 {
 	hold_batch();
@@ -387,16 +362,12 @@ settle_batch(void)
 	}
 	finish_done();
 	for (int i = 0; i < batch.count; i++)
-	{
-		if (!batch.held[i])
-			continue;
-		if (batch.job[i]->end == IMG_END_FAILED)
-			say_failure(i);
-		else if (batch.job[i]->end == IMG_END_CANCELLED)
-			say_cancelled(i);
-		else if (batch.job[i]->end == IMG_END_POSTPONED)
-			say_postponed(i);
-	}
+		if (batch.held[i] && batch.job[i]->end != IMG_END_DONE)
+			batch.settled[i] = img_say_unfinished(batch.job[i]);
+	/* somebody has locked them */
+	for (int i = 0; i < batch.count; i++)
+		if (!batch.settled[i])
+			postpone(batch.job[i]);
 }
 
 /* After the commit: the jobs are no longer ours. */
