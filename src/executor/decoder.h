@@ -29,10 +29,14 @@ struct ImgDecoder
 	size_t		exif_length;
 	const unsigned char *profile;
 	size_t		profile_length;
+	bool		bare;			/* the file holds pixels as results have them, and
+								 * nothing else that results have not */
 
 	/* JPEG only: rows at 1/shrink.  Called once, before the first row. */
 	bool		(*start) (ImgDecoder *decoder, int shrink);
 	bool		(*row) (ImgDecoder *decoder, unsigned char *pixels);
+	/* behind the last row: whether the file is whole.  Where it can be bare. */
+	bool		(*end) (ImgDecoder *decoder);
 	void		(*close) (ImgDecoder *decoder);
 };
 

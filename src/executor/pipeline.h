@@ -81,6 +81,12 @@ extern bool img_open(ImgPicture *picture);
 extern bool img_load(ImgPicture *picture);
 extern VipsImage *img_header(ImgPicture *picture);	/* by libvips, no pixels */
 
+/* unchanged.c */
+
+/* After img_open(): whether the file is its own result; and that. */
+extern bool img_stays_unchanged(const ImgPicture *picture);
+extern bool img_keep_unchanged(ImgPicture *picture, void **data, size_t *length);
+
 /* keep_exif.c */
 
 /* Before img_load(): finds what is kept, and whether frames stay as they lie. */

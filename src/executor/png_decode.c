@@ -14,6 +14,9 @@
 /* Chunks that unpack to more than this, such as texts, are not read. */
 #define MAX_CHUNK	(8 * 1024 * 1024)
 
+#define PNG_SIGNATURE	8		/* bytes before the first chunk */
+#define PNG_CHUNK		12		/* of a chunk without what is in it */
+
 typedef struct PngDecoder
 {
 	ImgDecoder	base;
@@ -108,6 +111,42 @@ read_row(ImgDecoder *decoder, unsigned char *pixels)
 	return true;
 }
 
+static bool
+read_end(ImgDecoder *decoder)
+{
+	PngDecoder *d = (PngDecoder *) decoder;
+
+	if (setjmp(png_jmpbuf(d->png)))
+		return false;
+	png_read_end(d->png, NULL);
+	return true;
+}
+
+/* Whether there is nothing in the file but pixels, what they mean, and how
+ * large they are to be: no texts, no EXIF, no second picture, no bytes behind
+ * the end.  libpng has looked at what is in the chunks. */
+static bool
+is_bare(const unsigned char *data, size_t length)
+{
+	static const char *const bare[] = {"IHDR", "PLTE", "tRNS", "sRGB", "pHYs", "IDAT", "IEND"};
+	size_t		at = PNG_SIGNATURE;
+
+	while (length - at >= PNG_CHUNK)
+	{
+		size_t		chunk = png_get_uint_32(data + at);
+		bool		known = false;
+
+		for (size_t i = 0; i < G_N_ELEMENTS(bare); i++)
+			known = known || memcmp(data + at + 4, bare[i], 4) == 0;
+		if (!known || chunk > length - at - PNG_CHUNK)
+			return false;
+		if (memcmp(data + at + 4, "IEND", 4) == 0)
+			return at + PNG_CHUNK + chunk == length;
+		at += PNG_CHUNK + chunk;
+	}
+	return false;
+}
+
 /* Whatever the depth, and with or without a palette: 8 bit for each band. */
 static bool
 take_header(PngDecoder *d)
@@ -132,6 +171,7 @@ take_header(PngDecoder *d)
 	decoder->color_space = decoder->bands < 3 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB;
 	if (bits == 16)
 		decoder->stored = decoder->bands < 3 ? VIPS_INTERPRETATION_GREY16 : VIPS_INTERPRETATION_RGB16;
+	decoder->bare = bits <= 8 && is_bare(decoder->picture->data, decoder->picture->length);
 	d->in_pixels = true;
 	return png_get_rowbytes(d->png, d->info) == (size_t) decoder->width * decoder->bands;
 }
@@ -185,6 +225,7 @@ img_png_decoder(ImgPicture *picture)
 	d->base.picture = picture;
 	d->base.start = start;
 	d->base.row = read_row;
+	d->base.end = read_end;
 	d->base.close = close_png;
 	d->next = picture->data;
 	d->left = picture->length;

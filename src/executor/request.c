@@ -265,6 +265,8 @@ work(ImgPicture *picture, Answer *answer)
 	int			step = 0;
 	size_t		length = 0;
 
+	if (!img_load(picture))
+		return false;
 	while (step < picture->plan.steps && !img_operations[picture->plan.step[step].operation]->splits)
 		step++;
 	if (!run_steps(picture, 0, step))
@@ -279,6 +281,18 @@ work(ImgPicture *picture, Answer *answer)
 }
 
 static bool
+keep(ImgPicture *picture, Answer *answer)
+{
+	size_t		length;
+
+	if (!img_keep_unchanged(picture, &answer->output, &length))
+		return false;
+	answer->reply.outputs = 1;
+	answer->reply.output_length = length;
+	return true;
+}
+
+static bool
 edit(ImgPicture *picture, const ImgCall *call, Answer *answer)
 {
 	size_t		length;
@@ -286,7 +300,7 @@ edit(ImgPicture *picture, const ImgCall *call, Answer *answer)
 	if (!img_plan_valid(call->message + sizeof(ImgRequest), picture->request->plan_length, &picture->plan))
 		return img_fail_picture(picture, IMG_BAD_PLAN, IMG_STAGE_READ, "this is not a plan of this version");
 	if (!take_input(picture, call) || !img_open(picture) || !choose_output(picture) ||
-		!img_load(picture) || !work(picture, answer))
+		!(img_stays_unchanged(picture) ? keep : work) (picture, answer))
 		return false;
 	length = answer->reply.output_length;
 	drop_input(picture);
