@@ -6,6 +6,7 @@
  */
 #include <lcms2.h>
 
+#include "executor/memory.h"
 #include "executor/pipeline.h"
 
 /* The profile of an image if it has one that says something; NULL otherwise. */
@@ -72,7 +73,7 @@ transformed(ImgPicture *picture, VipsImage *image, cmsHTRANSFORM transform)
 	{
 		if (y % 64 == 0 && img_stopped(picture))
 		{
-			g_free(pixels);
+			img_free_pixels(pixels);
 			return NULL;
 		}
 		cmsDoTransform(transform, VIPS_IMAGE_ADDR(image, 0, y), pixels + y * line, image->Xsize);

@@ -10,14 +10,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "executor/memory.h"
 #include "executor/pipeline.h"
 
 #define STRIP_BYTES		(256 * 1024)
 #define STRIP_LINES		16
 #define TILE_SIDE		128
-#define HUGE_PAGE		(2 * 1024 * 1024)
 #define LOOK_INTERVAL	(20 * 1000) /* µs between looks at the client */
 
 /* True when the client has closed its end: nobody waits for the result. */
@@ -70,7 +69,7 @@ img_watch(ImgPicture *picture, VipsImage *image)
 static void
 free_pixels(VipsImage *image, void *pixels)
 {
-	g_free(pixels);
+	img_free_pixels(pixels);
 }
 
 /* Lines that are computed at a time. */
@@ -82,44 +81,26 @@ strip_lines(VipsImage *image, size_t line)
 	return STRIP_LINES;
 }
 
+/* Computes an image into one that lies in memory. */
 static bool
-compute(ImgPicture *picture, VipsImage *image, VipsRegion *region, unsigned char *pixels,
-		int tile_width, int tile_height)
+compute(ImgPicture *picture, VipsImage *image, VipsImage *result, int tile_width, int tile_height)
 {
-	size_t		pixel = VIPS_IMAGE_SIZEOF_PEL(image);
-	size_t		line = VIPS_IMAGE_SIZEOF_LINE(image);
+	VipsRegion *from = vips_region_new(image);
+	VipsRegion *to = vips_region_new(result);
+	bool		done = vips_region_image(to, &(VipsRect) {0, 0, result->Xsize, result->Ysize}) == 0;
 
-	for (int y = 0; y < image->Ysize; y += tile_height)
-		for (int x = 0; x < image->Xsize; x += tile_width)
+	for (int y = 0; y < image->Ysize && done; y += tile_height)
+		for (int x = 0; x < image->Xsize && done; x += tile_width)
 		{
 			VipsRect	tile = {x, y, MIN(tile_width, image->Xsize - x), MIN(tile_height, image->Ysize - y)};
 
-			if (img_stopped(picture))
-				return false;
-			if (vips_region_prepare(region, &tile))
-			{
-				if (img_stopped(picture))
-					return false;
-				return img_fail_vips(picture, IMG_STAGE_DECODE);
-			}
-			for (int i = 0; i < tile.height; i++)
-				memcpy(pixels + (y + i) * line + x * pixel, VIPS_REGION_ADDR(region, x, y + i), tile.width * pixel);
+			done = !img_stopped(picture) && vips_region_prepare_to(from, to, &tile, x, y) == 0;
 		}
-	return true;
-}
-
-void *
-img_allocate_pixels(size_t size)
-{
-	void	   *memory;
-
-	if (size < 4 * HUGE_PAGE)
-		return malloc(size);
-	if (posix_memalign(&memory, HUGE_PAGE, size) != 0)
-		return NULL;
-	/* a hint: nothing depends on it */
-	madvise(memory, size, MADV_HUGEPAGE);
-	return memory;
+	if (!done && !img_stopped(picture))
+		img_fail_vips(picture, IMG_STAGE_DECODE);
+	g_object_unref(from);
+	g_object_unref(to);
+	return done;
 }
 
 /*
@@ -137,7 +118,7 @@ img_wrap(ImgPicture *picture, void *pixels, int width, int height, int bands,
 
 	if (image == NULL)
 	{
-		g_free(pixels);
+		img_free_pixels(pixels);
 		img_fail_vips(picture, IMG_STAGE_OPERATION);
 		return NULL;
 	}
@@ -156,8 +137,7 @@ evaluate(ImgPicture *picture, VipsImage *image, int tile_width, int tile_height)
 {
 	size_t		size = VIPS_IMAGE_SIZEOF_IMAGE(image);
 	void	   *pixels;
-	VipsRegion *region;
-	bool		done;
+	VipsImage  *result;
 
 	if (image->dtype == VIPS_IMAGE_SETBUF_FOREIGN)
 		return g_object_ref(image); /* lies in memory */
@@ -167,16 +147,10 @@ evaluate(ImgPicture *picture, VipsImage *image, int tile_width, int tile_height)
 		img_fail_memory(picture, size);
 		return NULL;
 	}
-	region = vips_region_new(image);
-	done = compute(picture, image, region, pixels, tile_width, tile_height);
-	g_object_unref(region);
-	if (!done)
-	{
-		g_free(pixels);
-		return NULL;
-	}
-	return img_wrap(picture, pixels, image->Xsize, image->Ysize, image->Bands,
-					image->BandFmt, image->Type, image);
+	result = img_wrap(picture, pixels, image->Xsize, image->Ysize, image->Bands, image->BandFmt, image->Type, image);
+	if (result != NULL && !compute(picture, image, result, tile_width, tile_height))
+		g_clear_object(&result);
+	return result;
 }
 
 VipsImage *

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "executor/decoder.h"
+#include "executor/memory.h"
+#include "executor/rows.h"
 
 /* What each EXIF orientation asks for. */
 static const struct
@@ -191,7 +193,7 @@ turned(ImgPicture *picture, VipsImage *image, bool mirror, VipsAngle turn)
 	{
 		if (img_stopped(picture))
 		{
-			g_free(pixels);
+			img_free_pixels(pixels);
 			return NULL;
 		}
 		for (int x = 0; x < width; x += BLOCK_SIDE)
@@ -201,17 +203,79 @@ turned(ImgPicture *picture, VipsImage *image, bool mirror, VipsAngle turn)
 	return img_wrap(picture, pixels, width, height, image->Bands, image->BandFmt, image->Type, image);
 }
 
-/* Turns frames in memory the way their orientation says. */
+/* The pixels of a row from right to left. */
+static void
+mirror_row(const uint8_t *from, uint8_t *to, int width, int pixel)
+{
+	from += (size_t) (width - 1) * pixel;
+	/* four bytes are moved as fast as three; the next pixel overwrites one */
+	if (pixel == 3)
+		for (; width > 1; width--, from -= 3, to += 3)
+			memcpy(to, from, 4);
+	for (; width > 0; width--, from -= pixel, to += pixel)
+		memcpy(to, from, pixel);
+}
+
+/* The same where rows stay rows: while they are computed. */
+static VipsImage *
+mirrored(ImgPicture *picture, VipsImage *image, bool across, bool down)
+{
+	size_t		line = VIPS_IMAGE_SIZEOF_LINE(image);
+	uint8_t    *pixels = img_allocate_pixels(VIPS_IMAGE_SIZEOF_IMAGE(image));
+	const uint8_t *row = NULL;
+	ImgRows		rows;
+
+	if (pixels == NULL)
+	{
+		img_fail_memory(picture, VIPS_IMAGE_SIZEOF_IMAGE(image));
+		return NULL;
+	}
+	img_rows_start(&rows, picture, image);
+	for (int y = 0; y < image->Ysize && (row = img_rows_next(&rows)) != NULL; y++)
+	{
+		uint8_t    *to = pixels + (down ? image->Ysize - 1 - y : y) * line;
+
+		if (across)
+			mirror_row(row, to, image->Xsize, VIPS_IMAGE_SIZEOF_PEL(image));
+		else
+			memcpy(to, row, line);
+	}
+	img_rows_end(&rows);
+	if (row == NULL)
+	{
+		img_free_pixels(pixels);
+		return NULL;
+	}
+	return img_wrap(picture, pixels, image->Xsize, image->Ysize, image->Bands, image->BandFmt, image->Type, image);
+}
+
+/* A frame the way an orientation says. */
+static VipsImage *
+upright(ImgPicture *picture, VipsImage *image, int orientation)
+{
+	bool		mirror = orientations[orientation].mirror;
+	VipsAngle	turn = orientations[orientation].turn;
+	VipsImage  *computed;
+	VipsImage  *result;
+
+	if (orientation <= 4)
+		return mirrored(picture, image, mirror != (turn == VIPS_ANGLE_D180), turn == VIPS_ANGLE_D180);
+	computed = img_evaluate(picture, image);
+	result = computed ? turned(picture, computed, mirror, turn) : NULL;
+	g_clear_object(&computed);
+	return result;
+}
+
+/* Turns and computes frames. */
 static bool
 turn_upright(ImgPicture *picture)
 {
-	bool		mirror = orientations[picture->orientation].mirror;
-	VipsAngle	turn = orientations[picture->orientation].turn;
+	int			orientation = picture->orientation;
 
 	picture->orientation = 1;
 	for (int i = 0; i < picture->frames; i++)
 	{
-		VipsImage  *image = turned(picture, picture->frame[i], mirror, turn);
+		VipsImage  *image = upright(picture, picture->frame[i], orientation);
 
 		if (image == NULL)
 			return false;
@@ -232,7 +296,9 @@ img_compute(ImgPicture *picture)
 bool
 img_settle(ImgPicture *picture)
 {
-	return img_compute(picture) && (picture->orientation == 1 || turn_upright(picture));
+	if (picture->orientation == 1)
+		return img_compute(picture);
+	return img_to_srgb(picture) && turn_upright(picture);
 }
 
 ImgBox

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "executor/memory.h"
 #include "executor/pixels.h"
 #include "executor/resample.h"
 
@@ -138,7 +139,7 @@ img_gaussian(ImgPicture *picture, VipsImage *image, double sigma)
 	g_object_unref(source);
 	if (!done)
 	{
-		g_free(pixels);
+		img_free_pixels(pixels);
 		return NULL;
 	}
 	return img_wrap(picture, pixels, image->Xsize, image->Ysize, image->Bands,

@@ -12,6 +12,7 @@
 #include <jerror.h>
 
 #include "executor/decoder.h"
+#include "executor/jpeg_memory.h"
 
 /* libvips renames a member of libjpeg's error manager by a macro. */
 #undef error_exit
@@ -123,6 +124,7 @@ close_jpeg(ImgDecoder *decoder)
 	JpegDecoder *d = (JpegDecoder *) decoder;
 
 	jpeg_destroy_decompress(&d->jpeg);
+	img_jpeg_free_memory((j_common_ptr) &d->jpeg);
 	free(d->profile);
 	g_free(d);
 }
@@ -242,6 +244,7 @@ set_up(JpegDecoder *d)
 	d->errors.output_message = say_nothing;
 	d->jpeg.client_data = d;
 	jpeg_create_decompress(&d->jpeg);
+	img_jpeg_take_memory((j_common_ptr) &d->jpeg);
 	d->jpeg.progress = &d->progress;
 	d->progress.progress_monitor = check_time;
 	d->jpeg.src = &d->source;

@@ -11,6 +11,7 @@
 #include <jpeglib.h>
 
 #include "executor/encoder.h"
+#include "executor/jpeg_memory.h"
 
 /* libvips renames a member of libjpeg's error manager by a macro. */
 #undef error_exit
@@ -18,6 +19,7 @@
 #define MM_PER_INCH		25.4
 /* From this quality on colours keep the full resolution, as libvips has it. */
 #define FINE_QUALITY	90
+#define LINES			16
 
 typedef struct JpegEncoder
 {
@@ -72,11 +74,14 @@ write_rows(JpegEncoder *e, VipsImage *image)
 	jpeg_start_compress(&e->jpeg, TRUE);
 	while (e->jpeg.next_scanline < e->jpeg.image_height)
 	{
-		JSAMPROW	row = VIPS_IMAGE_ADDR(image, 0, e->jpeg.next_scanline);
+		JSAMPROW	row[LINES];
+		int			count = MIN(LINES, e->jpeg.image_height - e->jpeg.next_scanline);
 
+		for (int i = 0; i < count; i++)
+			row[i] = VIPS_IMAGE_ADDR(image, 0, e->jpeg.next_scanline + i);
 		if (img_stopped(e->picture))
 			longjmp(e->failed, 1);
-		jpeg_write_scanlines(&e->jpeg, &row, 1);
+		jpeg_write_scanlines(&e->jpeg, row, count);
 	}
 	jpeg_finish_compress(&e->jpeg);
 }
@@ -96,12 +101,14 @@ img_jpeg_encode(ImgPicture *picture, VipsImage *image, int quality, bool progres
 	if (setjmp(e->failed) == 0)
 	{
 		jpeg_create_compress(&e->jpeg);
+		img_jpeg_take_memory((j_common_ptr) &e->jpeg);
 		jpeg_mem_dest(&e->jpeg, &e->data, &e->length);
 		set_parameters(e, image, quality, progressive);
 		write_rows(e, image);
 		done = true;
 	}
 	jpeg_destroy_compress(&e->jpeg);
+	img_jpeg_free_memory((j_common_ptr) &e->jpeg);
 	if (done)
 	{
 		*data = e->data;

@@ -19,6 +19,7 @@
 
 #include "executor/confinement.h"
 #include "executor/library.h"
+#include "executor/memory.h"
 #include "executor/request.h"
 #include "executor/serve.h"
 #include "program/start.h"
@@ -109,7 +110,7 @@ main(int argc, char **argv)
 		return refuse(socket, "libvips does not start", vips_error_buffer());
 	sandbox = img_sandbox_early(settings.sandbox, &img_executor_confinement);
 	img_library_warm();
-	img_sandbox_limits(settings.memory, IMG_EXECUTOR_DESCRIPTORS);
+	img_sandbox_limits(settings.memory > 0 ? settings.memory + IMG_KEPT_MEGABYTES : 0, IMG_EXECUTOR_DESCRIPTORS);
 	sandbox = img_sandbox_close(settings.sandbox, &img_executor_confinement, sandbox, &problem);
 	if (sandbox == NULL)
 		return refuse(socket, "imgapi.sandbox requires seccomp, which is not to be had", problem);

@@ -174,11 +174,8 @@ extern VipsImage *img_evaluate(ImgPicture *picture, VipsImage *image);
  * made from, which must be in memory. */
 extern VipsImage *img_evaluate_tiles(ImgPicture *picture, VipsImage *image);
 
-/* Memory for pixels, or NULL; free().  Much of it comes in huge pages: a
- * seventh of the time of an edit went into faults of small ones. */
-extern void *img_allocate_pixels(size_t size);
-
-/* An image of pixels, which it owns, that is otherwise like another. */
+/* An image of pixels of img_allocate_pixels(), which it owns, that is otherwise
+ * like another. */
 extern VipsImage *img_wrap(ImgPicture *picture, void *pixels, int width, int height, int bands,
 						   VipsBandFormat format, VipsInterpretation space, VipsImage *like);
 

@@ -7,7 +7,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "executor/memory.h"
 #include "executor/pixels.h"
+#include "executor/rows.h"
 
 /* A Gaussian wider than twice this many pixels is computed on fewer pixels. */
 #define ENOUGH_SIGMA	2.0
@@ -18,27 +20,25 @@
 VipsImage *
 img_map_rows(ImgPicture *picture, VipsImage *image, int bands, ImgRowFunction function, const void *context)
 {
-	VipsImage  *source = img_evaluate(picture, image);
 	int			width = image->Xsize;
 	int			height = image->Ysize;
 	size_t		line = (size_t) width * bands;
-	unsigned char *pixels;
+	unsigned char *pixels = img_allocate_pixels(line * height);
+	const uint8_t *row = NULL;
+	ImgRows		rows;
 
-	if (source == NULL)
-		return NULL;
-	pixels = img_allocate_pixels(line * height);
 	if (pixels == NULL)
+	{
 		img_fail_memory(picture, line * height);
-	for (int y = 0; y < height && picture->outcome == IMG_DONE; y++)
-	{
-		if (y % 64 == 0 && img_stopped(picture))
-			break;
-		function(VIPS_IMAGE_ADDR(source, 0, y), pixels + y * line, width, y, source->Bands, context);
+		return NULL;
 	}
-	g_object_unref(source);
-	if (picture->outcome != IMG_DONE)
+	img_rows_start(&rows, picture, image);
+	for (int y = 0; y < height && (row = img_rows_next(&rows)) != NULL; y++)
+		function(row, pixels + y * line, width, y, image->Bands, context);
+	img_rows_end(&rows);
+	if (row == NULL)
 	{
-		g_free(pixels);
+		img_free_pixels(pixels);
 		return NULL;
 	}
 	return img_wrap(picture, pixels, width, height, bands, VIPS_FORMAT_UCHAR,

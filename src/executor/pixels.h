@@ -2,7 +2,7 @@
  * pixels.h
  *	  Pixels in memory, row by row: what operations on colours are made from.
  *
- * Rows are 8 bit sRGB or grey, with or without alpha, as img_settle() leaves
+ * Rows are 8 bit sRGB or grey, with or without alpha, as img_to_srgb() leaves
  * them.
  */
 #ifndef IMGAPI_EXECUTOR_PIXELS_H
@@ -15,8 +15,8 @@ typedef void (*ImgRowFunction) (const uint8_t *from, uint8_t *to, int width, int
 								int bands, const void *context);
 
 /*
- * An image as large as this one, with so many bands, row by row.  NULL after
- * img_fail_picture().
+ * An image as large as this one, with so many bands, row by row; in memory, as
+ * the image it is made from need not be.  NULL after img_fail_picture().
  */
 extern VipsImage *img_map_rows(ImgPicture *picture, VipsImage *image, int bands,
 							   ImgRowFunction function, const void *context);

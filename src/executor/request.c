@@ -14,6 +14,7 @@
 #include <sys/time.h>
 
 #include "executor/library.h"
+#include "executor/memory.h"
 #include "executor/pipeline.h"
 #include "executor/request.h"
 
@@ -439,6 +440,7 @@ img_answer(const ImgCall *call)
 	sent = send_answer(call, &picture, &answer);
 	free(answer.output);
 	vips_error_clear();
+	img_age_memory();
 	return sent;
 }
 

@@ -9,22 +9,20 @@
 #include <string.h>
 
 #include "executor/pipeline.h"
+#include "executor/memory.h"
 #include "executor/resample.h"
+#include "executor/rows.h"
 
 /* Pixels are averaged in whole blocks first, until this ratio is left over;
  * Lanczos weights do the rest. */
 #define RATIO_LEFT		2.0
-
-#define STRIP_LINES		16
 
 /* The picture on its way from image to pixels. */
 typedef struct Scaling
 {
 	ImgPicture *picture;
 	VipsImage  *image;
-	VipsRegion *region;
-	VipsRect	strip;			/* the rows that region holds */
-	int			next_line;		/* of image */
+	ImgRows		source;
 	bool		alpha;
 
 	int			block_width;	/* pixels that are averaged to one sample */
@@ -41,27 +39,6 @@ typedef struct Scaling
 	const uint8_t **window;		/* those of one result row */
 	uint8_t    *line;
 } Scaling;
-
-/* The next row of the source. */
-static const uint8_t *
-source_line(Scaling *s)
-{
-	int			y = s->next_line++;
-
-	if (y >= s->strip.top + s->strip.height)
-	{
-		s->strip = (VipsRect) {0, y, s->image->Xsize, MIN(STRIP_LINES, s->image->Ysize - y)};
-		if (img_stopped(s->picture))
-			return NULL;
-		if (vips_region_prepare(s->region, &s->strip))
-		{
-			if (!img_stopped(s->picture))
-				img_fail_vips(s->picture, IMG_STAGE_DECODE);
-			return NULL;
-		}
-	}
-	return VIPS_REGION_ADDR(s->region, 0, y);
-}
 
 /* Colours count as much as they show. */
 static void
@@ -104,13 +81,13 @@ add_line(Scaling *s, const uint8_t *line)
 static bool
 average_blocks(Scaling *s, uint8_t *samples)
 {
-	int			lines = MIN(s->block_height, s->image->Ysize - s->next_line);
+	int			lines = MIN(s->block_height, s->image->Ysize - s->source.next);
 	int			last = s->image->Xsize - (s->columns - 1) * s->block_width;
 
 	memset(s->block_sum, 0, sizeof(uint32_t) * s->columns * s->bands);
 	for (int i = 0; i < lines; i++)
 	{
-		const uint8_t *line = source_line(s);
+		const uint8_t *line = img_rows_next(&s->source);
 
 		if (line == NULL)
 			return false;
@@ -145,7 +122,7 @@ next_samples(Scaling *s)
 	}
 	else
 	{
-		const uint8_t *line = source_line(s);
+		const uint8_t *line = img_rows_next(&s->source);
 
 		if (line == NULL)
 			return false;
@@ -234,7 +211,7 @@ clean_up(Scaling *s)
 	g_free(s->window);
 	g_free(s->line);
 	g_free(s->block_sum);
-	g_clear_object(&s->region);
+	img_rows_end(&s->source);
 	img_weights_free(&s->across);
 	img_weights_free(&s->down);
 }
@@ -251,13 +228,13 @@ shrunk(ImgPicture *picture, VipsImage *image, int width, int height, const ImgBo
 
 	if (!done)
 		img_fail_memory(picture, line * box->height);
-	s.region = vips_region_new(image);
+	img_rows_start(&s.source, picture, image);
 	for (int i = 0; i < box->height && done; i++)
 		done = result_row(&s, i, pixels + i * line);
 	clean_up(&s);
 	if (!done)
 	{
-		g_free(pixels);
+		img_free_pixels(pixels);
 		return NULL;
 	}
 	return img_wrap(picture, pixels, box->width, box->height, image->Bands,

@@ -11,11 +11,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "executor/memory.h"
 #include "executor/request.h"
 #include "executor/serve.h"
 
 /* A connection that asks nothing for so long is closed. */
 #define IDLE_MS		200
+
+/* What has nothing to do for so long gives memory back. */
+#define KEEP_MS		500
 
 static unsigned char message[IMG_MAX_MESSAGE] __attribute__((aligned(16)));
 
@@ -39,6 +43,16 @@ is_hello(size_t length)
 		request->version == IMG_WIRE_VERSION && request->type == IMG_HELLO;
 }
 
+/* Waits for the next request as long as memory is kept for it. */
+static void
+keep_memory(int socket)
+{
+	struct pollfd next = {.fd = socket, .events = POLLIN};
+
+	if (img_keeps_memory() && poll(&next, 1, KEEP_MS) == 0)
+		img_release_memory();
+}
+
 /* The owner is trusted with nothing but its own pictures: an executor that
  * gets nonsense ends, and the owner starts another. */
 int
@@ -48,9 +62,12 @@ img_serve_owner(void)
 	{
 		int			fds[IMG_MAX_SLOT_FDS];
 		int			nfds;
-		ssize_t		length = img_receive(IMG_WIRE_FD, message, sizeof(message), fds, IMG_MAX_SLOT_FDS, &nfds, 0);
-		ImgCall		call = {IMG_WIRE_FD, false, message, length, slots, slot_count};
+		ssize_t		length;
+		ImgCall		call;
 
+		keep_memory(IMG_WIRE_FD);
+		length = img_receive(IMG_WIRE_FD, message, sizeof(message), fds, IMG_MAX_SLOT_FDS, &nfds, 0);
+		call = (ImgCall) {IMG_WIRE_FD, false, message, length, slots, slot_count};
 		if (length == 0)
 			return EXIT_SUCCESS;
 		if (length < 0)
@@ -121,8 +138,10 @@ img_serve_pool(void)
 	fcntl(IMG_WIRE_FD, F_SETFL, fcntl(IMG_WIRE_FD, F_GETFL) | O_NONBLOCK);
 	for (;;)
 	{
-		int			connection = next_connection();
+		int			connection;
 
+		keep_memory(IMG_WIRE_FD);
+		connection = next_connection();
 		if (connection < 0)
 			continue;
 		serve_connection(connection);

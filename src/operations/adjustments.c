@@ -225,6 +225,8 @@ adjust_hdr(ImgPicture *picture, double strength)
 
 	if (strength == 0)
 		return true;
+	if (!img_settle(picture))
+		return false;
 	for (int i = 0; i < 256; i++)
 	{
 		double		b = i / 255.0;
@@ -247,6 +249,8 @@ sharpen(ImgPicture *picture, double strength)
 
 	if (strength == 0)
 		return true;
+	if (!img_settle(picture))
+		return false;
 	/* luma is base + detail */
 	for (int i = 0; i < 256; i++)
 		local.base_table[i] = i;
@@ -264,7 +268,7 @@ run(ImgPicture *picture, const ImgStep *step)
 		nothing = nothing && (i == STITCHING || step->value[i] == 0);
 	if (nothing)
 		return true;
-	return img_settle(picture) && adjust_tone(picture, step) &&
+	return img_to_srgb(picture) && adjust_tone(picture, step) &&
 		adjust_hdr(picture, step->value[HDR] / 100) && sharpen(picture, step->value[SHARPNESS] / 100);
 }
 #endif

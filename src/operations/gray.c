@@ -39,7 +39,7 @@ run(ImgPicture *picture, const ImgStep *step)
 {
 	if (step->value[GRAY] == 0)
 		return true;
-	if (!img_settle(picture))
+	if (!img_to_srgb(picture))
 		return false;
 	for (int i = 0; i < picture->frames; i++)
 	{
