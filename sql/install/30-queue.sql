@@ -153,6 +153,9 @@ BEGIN
 			h.job_key, h.callback_url, h.source_table, h.source_column, h.source_key, h.target_column,
 			NULL, h.error, h.error_code, h.warning, h.request, h.input
 		FROM held h WHERE h.ordinal = 0
+	), callback AS (
+		INSERT INTO @extschema@.img_callback (job_id, owner, url)
+		SELECT h.id, h.owner, h.callback_url FROM held h WHERE h.ordinal = 0 AND h.callback_url IS NOT NULL
 	), uploaded AS (
 		UPDATE @extschema@.img_object o
 		SET format = (h.source).format, mime = (h.source).mime, ext = (h.source).ext,
@@ -268,6 +271,9 @@ BEGIN
 		present, present + live.retention, live.retention, live.owner, live.kind, status, live.priority, live.attempts, live.max_attempts, live.server,
 		live.job_key, live.callback_url, live.source_table, live.source_column, live.source_key,
 		live.target_column, live.stage, live.error, live.error_code, live.request, live.input);
+	IF live.callback_url IS NOT NULL THEN
+		INSERT INTO @extschema@.img_callback (job_id, owner, url) VALUES (live.id, live.owner, live.callback_url);
+	END IF;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_end(@extschema@.img_job_live, @extschema@.img_job_status) IS
 	'Internal: moves a job to img_job_ended without a result.';

@@ -51,7 +51,7 @@ COMMENT ON COLUMN @extschema@.img_job.error IS 'last failure; see img_job_error 
 COMMENT ON COLUMN @extschema@.img_job.error_code IS 'SQLSTATE of the last failure';
 COMMENT ON COLUMN @extschema@.img_job.warning IS 'what to know of a result that is not an error';
 COMMENT ON COLUMN @extschema@.img_job.job_key IS 'key against double submission';
-COMMENT ON COLUMN @extschema@.img_job.callback_url IS 'address told when the job ends';
+COMMENT ON COLUMN @extschema@.img_job.callback_url IS 'told when the job ends; see img_callback';
 COMMENT ON COLUMN @extschema@.img_job.source_table IS 'table whose row holds the picture (triggers)';
 COMMENT ON COLUMN @extschema@.img_job.source_key IS 'primary key of that row, as a text array';
 COMMENT ON COLUMN @extschema@.img_job.source_column IS 'column of that row with the picture';
@@ -294,6 +294,8 @@ BEGIN
 				HINT = 'Submit it again: SELECT img_submit(picture, operations) …';
 	END IF;
 	DELETE FROM @extschema@.img_job_ended e WHERE e.id = job;
+	-- Nobody need be told any more how it ended.
+	DELETE FROM @extschema@.img_callback c WHERE c.job_id = job AND c.state = 'waiting';
 	-- What a server has is asked for; all else is submitted anew.
 	DELETE FROM @extschema@.img_remote r WHERE r.job_id = job AND r.state NOT IN ('submitted', 'done');
 	INSERT INTO @extschema@.img_job_live (id, task_id, created_at, run_after, retention, owner, kind, priority,

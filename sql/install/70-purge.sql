@@ -44,6 +44,8 @@ BEGIN
 		DELETE FROM @extschema@.img_remote r USING old WHERE r.job_id = old.id
 	), calls AS (
 		DELETE FROM @extschema@.img_remote_call c USING old WHERE c.job_id = old.id
+	), callbacks AS (
+		DELETE FROM @extschema@.img_callback c USING old WHERE c.job_id = old.id
 	)
 	SELECT pg_catalog.count(*) INTO purged.jobs FROM gone;
 
@@ -59,6 +61,9 @@ BEGIN
 	-- No link opens for longer than 7 days, and none is made with a key that
 	-- was retired before its transaction began.
 	DELETE FROM @extschema@.img_link_key k WHERE k.retired_at < present - interval '8 days';
+	-- A role that comes after a dropped one may get its number.
+	DELETE FROM @extschema@.img_callback_key k
+	WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = k.owner);
 	RETURN purged;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_purge(int) IS

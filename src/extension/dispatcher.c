@@ -341,9 +341,11 @@ turn(void)
 	img_claim_and_send();
 	img_network_work();
 	img_remote_work();
+	img_callback_work();
 	wait = Min(wait, img_transfers_send());
 	wait = Min(wait, img_delete_in());
 	wait = Min(wait, img_remote_in());
+	wait = Min(wait, img_callback_in());
 	if (img_settle_in() == 0)
 	{
 		img_settle();
@@ -482,6 +484,7 @@ sleep_until_something(WaitEventSet *events, long wait)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 		img_delete_soon();
+		img_callback_soon();
 		(void) look_for_extension();
 	}
 }

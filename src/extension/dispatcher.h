@@ -21,6 +21,7 @@
  *	dispatcher_call.c		… what is said to those
  *	dispatcher_download.c	… and what they have made
  *	dispatcher_delete.c		files on servers that have to go
+ *	dispatcher_callback.c	callbacks of jobs that have ended
  *	queue_statistics.c		what the planner is told of the queue
  *	source_row.c			the row of a user's table, read and written
  *

@@ -12,7 +12,7 @@
 /* Of one server, by all transfers; dispatcher_transfer.c */
 typedef struct ImgConnections ImgConnections;
 
-/* One HTTP request of a job, or of a file that is to be removed. */
+/* One HTTP request of a job, of a file that is to be removed, or of a callback. */
 typedef struct ImgTransfer
 {
 	dlist_node	node;			/* in one of three lists, unless it is running */
@@ -85,5 +85,12 @@ extern void img_delete_work(void);
 extern bool img_delete_is_due(void);
 extern long img_delete_in(void);	/* ms until it is */
 extern void img_delete_soon(void);	/* there may be something to remove */
+
+/* dispatcher_callback.c */
+
+/* In transactions of its own: says what became of callbacks, and sends more. */
+extern void img_callback_work(void);
+extern long img_callback_in(void);	/* ms until there is need */
+extern void img_callback_soon(void);	/* settings have changed */
 
 #endif							/* IMGAPI_DISPATCHER_NETWORK_H */

@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ int			imgapi_max_attempts;
 char	   *imgapi_admin_role;
 bool		imgapi_notify;
 bool		imgapi_allow_private_networks;
+char	   *imgapi_callback_ports;
 bool		imgapi_reuse;
 int			imgapi_sandbox;
 int			imgapi_link_lifetime;
@@ -123,6 +125,46 @@ check_databases(char **newval, void **extra, GucSource source)
 		return true;
 	GUC_check_errdetail("The list of databases is not well formed.");
 	GUC_check_errhint("Write \"*\" for all, or names as in \"app, shop\".");
+	return false;
+}
+
+/* 1 to 65535; 0: it is none. */
+static int
+read_port(const char *text)
+{
+	char	   *end;
+	long		port = strtol(text, &end, 10);
+
+	return isdigit((unsigned char) text[0]) && *end == '\0' && port <= 65535 ? port : 0;
+}
+
+static bool
+check_callback_ports(char **newval, void **extra, GucSource source)
+{
+	List	   *ports;
+	ListCell   *lc;
+	bool		valid = SplitIdentifierString(pstrdup(*newval), ',', &ports);
+
+	if (valid)
+		foreach(lc, ports)
+			valid = valid && read_port(lfirst(lc)) > 0;
+	if (valid)
+		return true;
+	GUC_check_errdetail("It must be a list of ports from 1 to 65535.");
+	GUC_check_errhint("ALTER SYSTEM SET imgapi.callback_ports = '80, 443';");
+	return false;
+}
+
+bool
+img_port_is_listed(const char *ports, int port)
+{
+	List	   *listed;
+	ListCell   *lc;
+
+	if (SplitIdentifierString(pstrdup(ports), ',', &listed))
+		foreach(lc, listed)
+			if (read_port(lfirst(lc)) == port)
+				return true;
 	return false;
 }
 
@@ -248,6 +290,8 @@ img_define_settings(void)
 	DefineCustomBoolVariable("imgapi.allow_private_networks", "Whether URLs may lead to private and loopback addresses.",
 							 "Servers have an option of their own for it, allow_private.",
 							 &imgapi_allow_private_networks, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("imgapi.callback_ports", "Ports that a callback_url may have.", "A list of numbers.",
+							   &imgapi_callback_ports, "80, 443", PGC_SIGHUP, 0, check_callback_ports, NULL, NULL);
 	DefineCustomBoolVariable("imgapi.reuse", "Whether a job takes over the stored result of an equal one.",
 							 "Equal are owner, picture, operations, output, limits and version.",
 							 &imgapi_reuse, true, PGC_SIGHUP, 0, NULL, NULL, NULL);

@@ -30,6 +30,7 @@ extern int	imgapi_max_attempts;
 extern char *imgapi_admin_role;
 extern bool imgapi_notify;
 extern bool imgapi_allow_private_networks;
+extern char *imgapi_callback_ports;
 extern bool imgapi_reuse;
 extern int	imgapi_sandbox;
 extern int	imgapi_link_lifetime;	/* s */
@@ -53,6 +54,9 @@ extern ImgLimits img_limits(void);
 
 /* Bit n: img_formats[n] may be read. */
 extern uint32_t img_allowed_formats(void);
+
+/* Whether a list as of imgapi.callback_ports has that one. */
+extern bool img_port_is_listed(const char *ports, int port);
 
 /* 54000 for a picture of more than imgapi.max_source_bytes. */
 extern void img_check_source_bytes(size_t bytes);

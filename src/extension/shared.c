@@ -22,8 +22,9 @@ static shmem_request_hook_type previous_request_hook = NULL;
 /* When the earliest job of this transaction is due; DT_NOEND: none. */
 static TimestampTz due_at_commit = DT_NOEND;
 
-/* This transaction has cancelled jobs. */
+/* This transaction has cancelled jobs, or left callbacks to send. */
 static bool cancelled = false;
+static bool called_back = false;
 
 static void
 request(void)
@@ -54,6 +55,7 @@ startup(void)
 			pg_atomic_init_u64(&img_shared->slot[i].next_due, (uint64) DT_NOEND);
 			pg_atomic_init_u32(&img_shared->slot[i].wakes, 0);
 			pg_atomic_init_u32(&img_shared->slot[i].cancels, 0);
+			pg_atomic_init_u32(&img_shared->slot[i].callbacks, 0);
 			ConditionVariableInit(&img_shared->slot[i].ended);
 		}
 	}
@@ -172,13 +174,15 @@ at_end_of_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			if (cancelled && img_slot(MyDatabaseId, false) != NULL)
 				pg_atomic_fetch_add_u32(&img_slot(MyDatabaseId, false)->cancels, 1);
+			if (called_back && img_slot(MyDatabaseId, false) != NULL)
+				pg_atomic_fetch_add_u32(&img_slot(MyDatabaseId, false)->callbacks, 1);
 			img_wake(MyDatabaseId, due_at_commit);
 			/* FALLTHROUGH */
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			/* COMMIT PREPARED wakes too: database_commands.c */
 			due_at_commit = DT_NOEND;
-			cancelled = false;
+			cancelled = called_back = false;
 			break;
 		default:
 			break;
@@ -206,4 +210,11 @@ img_wake_for_cancel(void)
 {
 	img_wake_at_commit(DT_NOBEGIN);
 	cancelled = img_shared != NULL;
+}
+
+void
+img_wake_for_callback(void)
+{
+	img_wake_at_commit(DT_NOBEGIN);
+	called_back = img_shared != NULL;
 }

@@ -56,6 +56,7 @@ typedef struct ImgSlot
 								 * reset while it waited for something else,
 								 * or that is about to leave */
 	pg_atomic_uint32 cancels;	/* counted: somebody's job is not wanted any more */
+	pg_atomic_uint32 callbacks; /* counted: there is a callback to send */
 	ConditionVariable ended;	/* broadcast when jobs have ended */
 	ImgWorkerStatus status;
 } ImgSlot;
@@ -84,6 +85,9 @@ extern void img_wake_at_commit(TimestampTz due);
 
 /* The same, because a job was cancelled that may be with an executor. */
 extern void img_wake_for_cancel(void);
+
+/* The same, because a job has ended that has a callback_url. */
+extern void img_wake_for_callback(void);
 
 /* The same at once. */
 extern void img_wake(Oid database, TimestampTz due);

@@ -12,6 +12,7 @@
 #include "access/detoast.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "extension/callback.h"
 #include "extension/compile.h"
 #include "extension/home.h"
 #include "extension/imgapi.h"
@@ -55,19 +56,20 @@ typedef struct Submission
 	int			first;			/* position of server among the arguments */
 	char	   *input;			/* URL or storage URI; NULL: the bytes are given */
 	char	   *server;			/* that does it; NULL: the database */
+	char	   *callback_url;	/* NULL: nobody is told */
 } Submission;
 #define ARGUMENT(submission, which) ((submission)->first + (which) - SERVER)
 
 static ImgStatement insert_job = {
-	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention, server) "
-	"VALUES ($1, $2, $3, $4, 'edit', $5, $6, $7, $8, $9)",
-	9, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID, TEXTOID}
+	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention, server, callback_url) "
+	"VALUES ($1, $2, $3, $4, 'edit', $5, $6, $7, $8, $9, $10)",
+	10, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID, TEXTOID, TEXTOID}
 };
 
 static ImgStatement insert_operation_job = {
-	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention, server) "
-	"VALUES ($1, $2, $3, $4, 'operation', $5, $6, $7, $8, $9)",
-	9, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID, TEXTOID}
+	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention, server, callback_url) "
+	"VALUES ($1, $2, $3, $4, 'operation', $5, $6, $7, $8, $9, $10)",
+	10, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID, TEXTOID, TEXTOID}
 };
 
 static ImgStatement insert_input = {
@@ -78,15 +80,15 @@ static ImgStatement insert_input = {
 
 /* Named by a text: the worker gets it. */
 static ImgStatement insert_named = {
-	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention, input, server) "
-	"VALUES ($1, $2, $3, $4, $10::$S.img_job_kind, $5, $6, $7, $8, $9, $11)",
-	11, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID}
+	"INSERT INTO $S.img_job_live (id, created_at, run_after, owner, kind, priority, max_attempts, request, retention, input, server, callback_url) "
+	"VALUES ($1, $2, $3, $4, $10::$S.img_job_kind, $5, $6, $7, $8, $9, $11, $12)",
+	12, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, JSONBOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 };
 
 static ImgStatement insert_keyed = {
 	"SELECT $S.img_submit_keyed(ROW($1, pg_catalog.nextval('$S.img_task_id'), $2, $3, NULL, NULL, $11, $4, $10::$S.img_job_kind, "
-	"$5, 0, $6, $13, $7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, $8, $12)::$S.img_job_live, $9)",
-	13, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, TEXTOID, JSONBOID, BYTEAOID, TEXTOID, INTERVALOID, TEXTOID, TEXTOID}
+	"$5, 0, $6, $13, $7, $14, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, $8, $12)::$S.img_job_live, $9)",
+	14, {UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, REGROLEOID, INT4OID, INT2OID, TEXTOID, JSONBOID, BYTEAOID, TEXTOID, INTERVALOID, TEXTOID, TEXTOID, TEXTOID}
 };
 
 Jsonb *
@@ -172,13 +174,14 @@ int_argument(FunctionCallInfo fcinfo, int position, const char *name, int initia
 }
 
 static void
-refuse_what_is_not_here(FunctionCallInfo fcinfo, const Submission *submission)
+take_callback_url(FunctionCallInfo fcinfo, Submission *submission)
 {
-	if (!PG_ARGISNULL(ARGUMENT(submission, CALLBACK_URL)))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("callback_url cannot be used: this version of imgapi calls nobody back"),
-				 errhint("Wait for the job with img_wait(job), or LISTEN img_job with imgapi.notify = on.")));
+	int			argument = ARGUMENT(submission, CALLBACK_URL);
+
+	if (PG_ARGISNULL(argument))
+		return;
+	submission->callback_url = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+	img_check_callback_url(submission->callback_url);
 }
 
 static void
@@ -240,10 +243,12 @@ check_server(const Submission *submission, const char *type)
 	SPI_finish();
 }
 
+/* A parameter that may be missing, which its place in nulls says. */
 static Datum
-server_datum(const Submission *submission)
+text_or_null(const char *text, char *null)
 {
-	return submission->server ? CStringGetTextDatum(submission->server) : (Datum) 0;
+	*null = text ? ' ' : 'n';
+	return text ? CStringGetTextDatum(text) : (Datum) 0;
 }
 
 /* Without a key: two plain inserts, because this is the path of the many. */
@@ -252,16 +257,17 @@ insert_plain(const pg_uuid_t *id, Datum now, Datum due, Oid owner, int priority,
 			 const Submission *submission, Datum picture)
 {
 	pg_uuid_t	object;
+	char		nulls[] = "          ";
 	Datum		job_values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner),
 		Int32GetDatum(priority), Int16GetDatum(attempts), JsonbPGetDatum(submission->request),
-		IntervalPGetDatum(img_job_retention()), server_datum(submission)};
+		IntervalPGetDatum(img_job_retention()), text_or_null(submission->server, &nulls[8]),
+	text_or_null(submission->callback_url, &nulls[9])};
 	Datum		input_values[] = {UUIDPGetDatum(&object), UUIDPGetDatum(id), ObjectIdGetDatum(owner),
 		Int64GetDatum(VARSIZE_ANY_EXHDR(DatumGetPointer(picture))), picture, now,
 		TimestampTzGetDatum(img_expiry(DatumGetTimestampTz(now)))};
 
 	img_new_uuid(&object);
-	img_execute(submission->kind[0] == 'e' ? &insert_job : &insert_operation_job, job_values,
-				submission->server ? NULL : "        n");
+	img_execute(submission->kind[0] == 'e' ? &insert_job : &insert_operation_job, job_values, nulls);
 	img_execute(&insert_input, input_values, NULL);
 }
 
@@ -269,12 +275,14 @@ static void
 insert_by_name(const pg_uuid_t *id, Datum now, Datum due, Oid owner, int priority, int attempts,
 			   const Submission *submission)
 {
+	char		nulls[] = "            ";
 	Datum		values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner),
 		Int32GetDatum(priority), Int16GetDatum(attempts), JsonbPGetDatum(submission->request),
 		IntervalPGetDatum(img_job_retention()), CStringGetTextDatum(submission->input),
-	CStringGetTextDatum(submission->kind), server_datum(submission)};
+		CStringGetTextDatum(submission->kind), text_or_null(submission->server, &nulls[10]),
+	text_or_null(submission->callback_url, &nulls[11])};
 
-	img_execute(&insert_named, values, submission->server ? NULL : "          n");
+	img_execute(&insert_named, values, nulls);
 }
 
 /* Writes the job of a checked request; the caller's arguments say the rest. */
@@ -302,16 +310,15 @@ submit(FunctionCallInfo fcinfo, const ImgHome *home, const Submission *submissio
 		insert_plain(id, now, due, owner, priority, attempts, submission, picture);
 	else
 	{
+		char		nulls[] = "              ";
 		Datum		values[] = {UUIDPGetDatum(id), now, due, ObjectIdGetDatum(owner), Int32GetDatum(priority),
 			Int16GetDatum(attempts), PG_GETARG_DATUM(job_key), JsonbPGetDatum(submission->request), picture,
 			CStringGetTextDatum(submission->kind), IntervalPGetDatum(img_job_retention()),
-			submission->input ? CStringGetTextDatum(submission->input) : (Datum) 0, server_datum(submission)};
-		char		nulls[] = "             ";
+			text_or_null(submission->input, &nulls[11]), text_or_null(submission->server, &nulls[12]),
+		text_or_null(submission->callback_url, &nulls[13])};
 		bool		isnull;
 
-		nulls[submission->input ? 8 : 11] = 'n';
-		if (submission->server == NULL)
-			nulls[12] = 'n';
+		nulls[8] = submission->input ? 'n' : ' ';
 		img_execute(&insert_keyed, values, nulls);
 		*id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	}
@@ -332,7 +339,7 @@ submit_edit(FunctionCallInfo fcinfo, Submission *submission)
 	Jsonb	   *output = PG_ARGISNULL(OUTPUT) ? NULL : PG_GETARG_JSONB_P(OUTPUT);
 	const char *type = NULL;
 
-	refuse_what_is_not_here(fcinfo, submission);
+	take_callback_url(fcinfo, submission);
 	submission->server = PG_ARGISNULL(SERVER) ? img_route(operations, output, GetUserId()) :
 		pstrdup(NameStr(*PG_GETARG_NAME(SERVER)));
 	if (submission->server != NULL)
@@ -371,7 +378,7 @@ submit_operation(FunctionCallInfo fcinfo, Submission *submission)
 	char	   *operation_id;
 	Jsonb	   *data;
 
-	refuse_what_is_not_here(fcinfo, submission);
+	take_callback_url(fcinfo, submission);
 	if (PG_ARGISNULL(OPERATION_ID))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

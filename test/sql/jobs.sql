@@ -82,7 +82,7 @@ SELECT pg_temp.error_of($$SELECT img_submit('\x00'::bytea, '{}', '{"format": "bm
 SELECT pg_temp.error_of($$SELECT img_submit('\x00'::bytea, '{"background": {"remove": true}}')$$);
 SELECT pg_temp.error_of($$SELECT img_submit('\x00'::bytea, '{"resizing": {"width": 8}')$$);
 SELECT pg_temp.error_of($$SELECT img_submit('\x00'::bytea, server => 'claid')$$);
-SELECT pg_temp.error_of($$SELECT img_submit('\x00'::bytea, callback_url => 'https://example.com')$$);
+SELECT pg_temp.error_of($$SELECT img_submit('\x00'::bytea, callback_url => 'https://example.com:8080')$$);
 SELECT pg_temp.error_of($$SELECT img_submit('\x00'::bytea, max_attempts => 0)$$);
 SELECT pg_temp.error_of($$SELECT img_submit('\x00'::bytea, max_attempts => 101)$$);
 BEGIN;
