@@ -51,6 +51,7 @@ class Handler(server.Handler):
         if parts[0] != "control":
             with state.lock:
                 state.seen.append({"method": self.command, "path": self.path, "at": time.time(),
+                                   "body": body.decode("latin1") if parts[0] == "hook" else None,
                                    "headers": {k.lower(): v for k, v in self.headers.items()}})
                 state.now += 1
                 state.most = max(state.most, state.now)
@@ -133,6 +134,11 @@ class Handler(server.Handler):
         if self.headers.get("X-Key") == "open sesame":
             return self.picture()
         self.answer(b"no", 403)
+
+    def on_hook(self):
+        """Takes callbacks."""
+        if not self.server.state.apply(self, self.path, "after"):
+            self.answer(b"", 204)
 
     # ---------------------------------------------------------------- bucket
 
