@@ -12,18 +12,14 @@
  */
 #include "extension/imgapi.h"
 
-#include "common/cryptohash.h"
-#include "common/hmac.h"
-#include "common/sha2.h"
-#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "storage/encode.h"
 #include "utils/builtins.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
 
 #define SECRET_LENGTH		32
-#define SIGNATURE_LENGTH	(2 * PG_SHA256_DIGEST_LENGTH)
 
 PG_FUNCTION_INFO_V1(img_new_secret);
 PG_FUNCTION_INFO_V1(img_link_url);
@@ -83,44 +79,14 @@ read_link(Link *link, text *method, pg_uuid_t *object, text *name, int64 expiry)
 	link->name = link->text.data + name_at;
 }
 
+/* In hexadecimal, with a NUL at its end. */
 static void
-sign(const Link *link, bytea *secret, char signature[SIGNATURE_LENGTH])
+sign(const Link *link, bytea *secret, char signature[IMG_SHA256_HEX + 1])
 {
-	pg_hmac_ctx *hmac = pg_hmac_create(PG_SHA256);
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 
-	if (hmac == NULL ||
-		pg_hmac_init(hmac, (uint8 *) VARDATA_ANY(secret), VARSIZE_ANY_EXHDR(secret)) < 0 ||
-		pg_hmac_update(hmac, (uint8 *) link->text.data, link->text.len) < 0 ||
-		pg_hmac_final(hmac, digest, sizeof(digest)) < 0)
-	{
-		pg_hmac_free(hmac);
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not sign a link")));
-	}
-	pg_hmac_free(hmac);
-	hex_encode((char *) digest, sizeof(digest), signature);
-}
-
-/* All but letters, digits and what RFC 3986 calls unreserved marks. */
-static void
-append_encoded(StringInfo url, const char *name)
-{
-	static const char digits[] = "0123456789ABCDEF";
-
-	for (const unsigned char *p = (const unsigned char *) name; *p != '\0'; p++)
-	{
-		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
-			strchr("-._~", *p) != NULL)
-			appendStringInfoChar(url, *p);
-		else
-		{
-			appendStringInfoChar(url, '%');
-			appendStringInfoChar(url, digits[*p >> 4]);
-			appendStringInfoChar(url, digits[*p & 15]);
-		}
-	}
+	img_hmac_sha256(VARDATA_ANY(secret), VARSIZE_ANY_EXHDR(secret), link->text.data, link->text.len, digest);
+	img_hex(digest, sizeof(digest), signature);
 }
 
 Datum
@@ -129,7 +95,7 @@ img_link_url(PG_FUNCTION_ARGS)
 	text	   *base = PG_GETARG_TEXT_PP(0);
 	int64		expiry = PG_GETARG_INT64(6);
 	Link		link;
-	char		signature[SIGNATURE_LENGTH];
+	char		signature[IMG_SHA256_HEX + 1];
 	StringInfoData url;
 
 	read_link(&link, PG_GETARG_TEXT_PP(3), PG_GETARG_UUID_P(4), PG_GETARG_TEXT_PP(5), expiry);
@@ -140,21 +106,10 @@ img_link_url(PG_FUNCTION_ARGS)
 	appendStringInfoString(&url, "/o/");
 	appendBinaryStringInfo(&url, link.object, UUID_TEXT);
 	appendStringInfoChar(&url, '/');
-	append_encoded(&url, link.name);
+	img_percent_encode(&url, link.name, false);
 	appendStringInfo(&url, "?e=" INT64_FORMAT "&k=%d&s=", expiry, PG_GETARG_INT32(1));
-	appendBinaryStringInfo(&url, signature, SIGNATURE_LENGTH);
+	appendStringInfoString(&url, signature);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(url.data, url.len));
-}
-
-/* Looks at every byte, wherever the first difference is. */
-static bool
-same_bytes(const uint8 *a, const uint8 *b, size_t length)
-{
-	volatile uint8 difference = 0;
-
-	for (size_t i = 0; i < length; i++)
-		difference |= a[i] ^ b[i];
-	return difference == 0;
 }
 
 Datum
@@ -162,24 +117,13 @@ img_link_proves(PG_FUNCTION_ARGS)
 {
 	bytea	   *proof = PG_GETARG_BYTEA_PP(5);
 	Link		link;
-	char		signature[SIGNATURE_LENGTH];
+	char		signature[IMG_SHA256_HEX + 1];
 	uint8		expected[PG_SHA256_DIGEST_LENGTH];
-	pg_cryptohash_ctx *hash;
-	bool		hashed;
 
 	if (VARSIZE_ANY_EXHDR(proof) != sizeof(expected))
 		PG_RETURN_BOOL(false);
 	read_link(&link, PG_GETARG_TEXT_PP(1), PG_GETARG_UUID_P(2), PG_GETARG_TEXT_PP(3), PG_GETARG_INT64(4));
 	sign(&link, PG_GETARG_BYTEA_PP(0), signature);
-
-	hash = pg_cryptohash_create(PG_SHA256);
-	hashed = hash != NULL && pg_cryptohash_init(hash) >= 0 &&
-		pg_cryptohash_update(hash, (uint8 *) signature, SIGNATURE_LENGTH) >= 0 &&
-		pg_cryptohash_final(hash, expected, sizeof(expected)) >= 0;
-	pg_cryptohash_free(hash);
-	if (!hashed)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not verify a link")));
-	PG_RETURN_BOOL(same_bytes((uint8 *) VARDATA_ANY(proof), expected, sizeof(expected)));
+	img_hash(PG_SHA256, signature, IMG_SHA256_HEX, expected, sizeof(expected));
+	PG_RETURN_BOOL(img_same_bytes(VARDATA_ANY(proof), expected, sizeof(expected)));
 }

@@ -140,6 +140,16 @@ img_hmac_sha256(const void *key, size_t key_length, const void *data, size_t len
 	pg_hmac_free(context);
 }
 
+bool
+img_same_bytes(const void *a, const void *b, size_t length)
+{
+	volatile uint8 difference = 0;
+
+	for (size_t i = 0; i < length; i++)
+		difference |= ((const uint8 *) a)[i] ^ ((const uint8 *) b)[i];
+	return difference == 0;
+}
+
 char *
 img_base64(const uint8 *bytes, int length)
 {

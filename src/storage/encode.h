@@ -25,6 +25,10 @@ extern void img_hash_memfd(pg_cryptohash_type type, int memfd, uint64 offset, ui
 extern void img_sha256_hex(const void *data, size_t length, char *out);
 extern void img_hmac_sha256(const void *key, size_t key_length, const void *data, size_t length, uint8 *digest);
 
+/* Whether they are the same.  Looks at every byte, wherever the first difference
+ * is: how long it takes says nothing. */
+extern bool img_same_bytes(const void *a, const void *b, size_t length);
+
 /* "…==" */
 extern char *img_base64(const uint8 *bytes, int length);
 
