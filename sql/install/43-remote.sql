@@ -99,7 +99,7 @@ COMMENT ON COLUMN @extschema@.img_remote_call.ms IS 'how long it took';
 COMMENT ON COLUMN @extschema@.img_remote_call.status IS 'of HTTP, or what the answer amounts to; NULL: there was none';
 COMMENT ON COLUMN @extschema@.img_remote_call.server IS 'foreign server';
 COMMENT ON COLUMN @extschema@.img_remote_call.method IS 'of HTTP';
-COMMENT ON COLUMN @extschema@.img_remote_call.path IS 'below the address of the server';
+COMMENT ON COLUMN @extschema@.img_remote_call.path IS 'below the address of the server; /webhook/NAME: what it has sent by itself';
 COMMENT ON COLUMN @extschema@.img_remote_call.request_id IS 'by which the server''s people find it';
 COMMENT ON COLUMN @extschema@.img_remote_call.error IS 'what was wrong';
 

@@ -241,7 +241,7 @@ BEGIN
 	step.action := 'call';
 	step.what := 'poll';
 	step.remote_id := answer.remote_id;
-	step.seconds := @extschema@.img_remote_pause(0, answer.eta);
+	step.seconds := @extschema@.img_remote_pause(r.server, 0, answer.eta);
 	UPDATE @extschema@.img_remote x
 	SET state = 'submitted', submitted_at = present, remote_id = answer.remote_id, status = answer.status, next_call = NULL,
 		polls = 0, failures = 0, eta = answer.eta, poll_after = present + pg_catalog.make_interval(secs => step.seconds),
@@ -297,7 +297,7 @@ BEGIN
 		-- a submit may be under way that we know nothing of
 		step.action := 'call';
 		step.what := 'find';
-		step.seconds := @extschema@.img_remote_pause(r.polls + r.failures, NULL);
+		step.seconds := @extschema@.img_remote_pause(r.server, r.polls + r.failures, NULL);
 	END IF;
 	UPDATE @extschema@.img_remote x
 	SET polls = r.polls + understood::int, failures = CASE WHEN understood THEN 0 ELSE r.failures + 1 END, result = COALESCE(r.result || answer.result, answer.result, r.result)
@@ -307,14 +307,20 @@ END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_found(@extschema@.img_remote, @extschema@.img_remote_step, int, @extschema@.img_remote_answer) IS
 	'Internal: img_remote_answered() for the question whether a job has begun. That a list does not have it is no proof: it is not submitted again.';
 
-CREATE FUNCTION @extschema@.img_remote_pause(polls int, eta timestamptz) RETURNS float8
+CREATE FUNCTION @extschema@.img_server_seconds(server name, option text) RETURNS float8
+	LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_server_seconds(name, text) IS
+	'Internal: an option of a server that is a time, or its default; NULL: there is no such server.';
+
+CREATE FUNCTION @extschema@.img_remote_pause(server text, polls int, eta timestamptz) RETURNS float8
 LANGUAGE sql VOLATILE
 AS $$
-	-- 1 s, half as much more each time, up to 30 s; or until it means to be ready
-	SELECT greatest(least(pg_catalog.pow(1.5::float8, least(polls, 20)), 30),
+	-- poll_interval, half as much more each time, up to 30 s; or until it means to be ready
+	SELECT greatest(least(p.seconds * pg_catalog.pow(1.5::float8, least(polls, 20)), greatest(p.seconds, 30)),
 		COALESCE(least(EXTRACT(epoch FROM eta - pg_catalog.clock_timestamp())::float8, CASE WHEN eta IS NOT NULL THEN 600 END), 0))
+	FROM (SELECT COALESCE(@extschema@.img_server_seconds(server::name, 'poll_interval'), 1) AS seconds) p
 $$;
-COMMENT ON FUNCTION @extschema@.img_remote_pause(int, timestamptz) IS 'Internal: seconds until a job is polled again.';
+COMMENT ON FUNCTION @extschema@.img_remote_pause(text, int, timestamptz) IS 'Internal: seconds until a job is polled again.';
 
 CREATE FUNCTION @extschema@.img_remote_polled(r @extschema@.img_remote, step @extschema@.img_remote_step,
 	status int, answer @extschema@.img_remote_answer) RETURNS @extschema@.img_remote_step
@@ -366,7 +372,7 @@ BEGIN
 	ELSE
 		step.action := 'call';
 		step.what := 'poll';
-		step.seconds := @extschema@.img_remote_pause(r.polls, answer.eta);
+		step.seconds := @extschema@.img_remote_pause(r.server, r.polls, answer.eta);
 	END IF;
 	UPDATE @extschema@.img_remote x
 	SET polls = r.polls + 1, failures = CASE WHEN understood THEN 0 ELSE r.failures + 1 END,

@@ -109,12 +109,14 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	asked := @extschema@.img_topaz_fields(request);
+	asked.fields := asked.fields || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('source_url', input,
+		'webhook_url', @extschema@.img_webhook_url(r.server::name)));
 	-- of all that it delimits, so that it is in none of it
-	boundary := 'imgapi-' || pg_catalog.md5(asked.fields::text || input);
+	boundary := 'imgapi-' || pg_catalog.md5(asked.fields::text);
 	RETURN ROW('POST', '/' || asked.endpoint || '/async', 'multipart/form-data; boundary=' || boundary,
 		(SELECT pg_catalog.string_agg('--' || boundary || newline || 'Content-Disposition: form-data; name="'
 				|| pg_catalog.translate(f.key, E'"\\\r\n', '____') || '"' || newline || newline || f.value || newline, '')
-			FROM pg_catalog.jsonb_each_text(asked.fields || pg_catalog.jsonb_build_object('source_url', input)) f)
+			FROM pg_catalog.jsonb_each_text(asked.fields) f)
 		|| '--' || boundary || '--' || newline, NULL, NULL)::@extschema@.img_remote_request;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_topaz_request(text, @extschema@.img_remote, jsonb, text) IS 'Internal: img_remote_request() for servers of type topaz.';

@@ -372,8 +372,8 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
 	EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
-	EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION @extschema@.img_link_open(text, uuid, text, bigint, int, bytea, bigint, int, bytea) TO %s', role);
+	EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION @extschema@.img_link_open(text, uuid, text, bigint, int, bytea, bigint, int, bytea), @extschema@.img_webhook(name, jsonb, bytea) TO %s', role);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_grant_gateway(regrole) IS
-	'Lets imgapi-gateway connect as that role: EXECUTE on img_link_open, which shows nothing without a valid link.';
+	'Lets imgapi-gateway connect as that role: EXECUTE on img_link_open, which shows nothing without a valid link, and on img_webhook, which believes nothing without a signature.';
 

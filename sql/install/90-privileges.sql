@@ -29,14 +29,14 @@ BEGIN
 		SELECT p.oid FROM pg_catalog.pg_proc p
 		WHERE p.pronamespace = '@extschema@'::regnamespace
 			AND p.proname IN ('img_info', 'img_edit', 'img_thumbnail', 'img_apply', 'img_phash', 'img_blurhash',
-				'img_dominant_color', 'img_submit', 'img_submit_batch', 'img_storage_list', 'img_submit_operation', 'img_retry', 'img_callback_secret', 'img_callback_retry', 'img_on_upload', 'img_operation_put', 'img_operation_delete')
+				'img_dominant_color', 'img_submit', 'img_submit_batch', 'img_storage_list', 'img_submit_operation', 'img_retry', 'img_callback_secret', 'img_callback_retry', 'img_webhook', 'img_on_upload', 'img_operation_put', 'img_operation_delete')
 	LOOP
 		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', f, role);
 	END LOOP;
 	EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_grant(regrole) IS
-	'Lets a role edit pictures, submit jobs and name operations: EXECUTE on img_info, img_edit, img_thumbnail, img_apply, img_phash, img_blurhash, img_dominant_color, img_submit, img_submit_batch, img_storage_list, img_submit_operation, img_retry, img_callback_secret, img_callback_retry, img_on_upload, img_operation_put and img_operation_delete.';
+	'Lets a role edit pictures, submit jobs and name operations: EXECUTE on img_info, img_edit, img_thumbnail, img_apply, img_phash, img_blurhash, img_dominant_color, img_submit, img_submit_batch, img_storage_list, img_submit_operation, img_retry, img_callback_secret, img_callback_retry, img_webhook, img_on_upload, img_operation_put and img_operation_delete.';
 
 DO $$
 DECLARE

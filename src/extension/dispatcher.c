@@ -340,6 +340,7 @@ turn(void)
 	wait = Min(wait, img_stations_tend());
 	img_claim_and_send();
 	img_network_work();
+	img_webhooks_take();
 	img_remote_work();
 	img_callback_work();
 	wait = Min(wait, img_transfers_send());

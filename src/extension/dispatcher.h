@@ -20,6 +20,7 @@
  *	dispatcher_remote.c		jobs that servers do
  *	dispatcher_call.c		… what is said to those
  *	dispatcher_download.c	… and what they have made
+ *	dispatcher_webhook.c	… and what those say by themselves
  *	dispatcher_delete.c		files on servers that have to go
  *	dispatcher_callback.c	callbacks of jobs that have ended
  *	queue_statistics.c		what the planner is told of the queue
@@ -252,6 +253,9 @@ extern Datum img_remote_busy(bool *isnull); /* servers, as img_claim() wants the
 extern bool img_remote_take_facts(ImgJob *job); /* an executor has read a result; false: there are more */
 extern const char *img_remote_result_name(const ImgJob *job, int ordinal);	/* as its server calls it, or NULL */
 extern void img_remote_forget(ImgJob *job);
+
+/* dispatcher_webhook.c: one transaction, if there is need */
+extern void img_webhooks_take(void);
 
 /* dispatcher_transfer.c */
 extern void img_transfers_receive(void);	/* takes in every answer there is */

@@ -52,6 +52,7 @@ img_api_find(const ImgServer *server)
 	}
 	api->max_concurrency = img_server_number(server, "max_concurrency");
 	api->max_connections = img_server_number(server, "max_connections");
+	api->poll_interval = img_server_number(server, "poll_interval");
 	api->cancels = server->type->cancels;
 	return api;
 }
@@ -182,6 +183,32 @@ forget_answer(ImgRemoteJob *r)
 	/* the next call may be made, and taken back, while this is not written down */
 	r->made = r->call;
 	r->call.path = NULL;
+}
+
+static void
+note_call(ImgJob *job, const char *what, const char *method, const char *path)
+{
+	ImgCallMade *made = &job->remote->call;
+
+	strlcpy(made->what, what, sizeof(made->what));
+	strlcpy(made->method, method, sizeof(made->method));
+	if (made->path != NULL)
+		pfree(made->path);
+	made->path = MemoryContextStrdup(job->context, path);
+}
+
+void
+img_remote_answer(ImgJob *job, const char *what, const char *method, const char *path, int status, bytea *body)
+{
+	ImgRemoteJob *r = job->remote;
+
+	note_call(job, what, method, path);
+	forget_answer(r);
+	r->status = status;
+	r->ms = 0;
+	r->body = body;
+	r->tries = 0;
+	img_remote_wait(job, IMG_REMOTE_ANSWERED, 0);
 }
 
 static void
@@ -330,18 +357,6 @@ give_body(ImgTransfer *transfer, const ImgRemoteCall *call, const ImgBody *pictu
 	append(&at, call->tail, call->tail_length);
 }
 
-static void
-note_call(ImgJob *job, const char *what, const ImgRemoteCall *call)
-{
-	ImgCallMade *made = &job->remote->call;
-
-	strlcpy(made->what, what, sizeof(made->what));
-	strlcpy(made->method, call->request.method, sizeof(made->method));
-	if (made->path != NULL)
-		pfree(made->path);
-	made->path = MemoryContextStrdup(job->context, call->path);
-}
-
 bool
 img_remote_call(ImgJob *job, const char *what)
 {
@@ -365,7 +380,7 @@ img_remote_call(ImgJob *job, const char *what)
 	transfer->any_status = true;
 	transfer->done = call_done;
 	transfer->failed = call_failed;
-	note_call(job, what, &call);
+	note_call(job, what, call.request.method, call.path);
 	MemoryContextSwitchTo(before);
 	if (call.picture)
 		r->picture_bytes = job->source.length;

@@ -413,7 +413,13 @@ img_remote_work(void)
 	}
 	CommitTransactionCommand();
 	dlist_foreach(iter, &img_dispatcher.remote)
-		dlist_container(ImgJob, node, iter.cur)->uncommitted = false;
+	{
+		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
+
+		job->uncommitted = false;
+		if (job->remote->phase == IMG_REMOTE_WAITING)
+			img_remote_woken(job);
+	}
 	img_transfers_commit();
 }
 

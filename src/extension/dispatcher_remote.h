@@ -5,6 +5,7 @@
  *	dispatcher_remote.c		what is next for each job
  *	dispatcher_call.c		servers, calls to them, and what they answer
  *	dispatcher_download.c	their results, on the way here
+ *	dispatcher_webhook.c	what they say by themselves
  */
 #ifndef IMGAPI_DISPATCHER_REMOTE_H
 #define IMGAPI_DISPATCHER_REMOTE_H
@@ -28,6 +29,7 @@ typedef struct ImgApi
 	char	   *server;
 	int			max_concurrency;
 	int			max_connections;
+	int			poll_interval;	/* ms */
 	int			jobs;			/* in hand */
 	int			begun;			/* of them not IMG_REMOTE_NEW */
 	int			submits;		/* under way */
@@ -66,6 +68,10 @@ typedef struct ImgRemoteJob
 	bool		cancelling;		/* nobody wants it: the server is told */
 	TimestampTz wait_until;
 	int			tries;
+	/* what the server has said by itself */
+	bool		woken;			/* something */
+	bytea	   *said;			/* the answer to a poll; NULL: it is to be polled */
+	TimestampTz woken_at;		/* for when a poll was last brought forward */
 	/* the answer */
 	ImgCallMade made;			/* to what */
 	int			status;			/* 0: none */
@@ -96,6 +102,13 @@ extern bool img_remote_call(ImgJob *job, const char *what);
 
 /* dispatcher_download.c: likewise; names may be NULL, and so may each. */
 extern void img_remote_download(ImgJob *job, ArrayType *urls, ArrayType *names);
+
+/* An answer that is here, of that request; the body is the job's from now on. */
+extern void img_remote_answer(ImgJob *job, const char *what, const char *method, const char *path,
+							  int status, bytea *body);
+
+/* dispatcher_webhook.c: acts on what was put aside, now that the job waits. */
+extern void img_remote_woken(ImgJob *job);
 
 /* dispatcher_remote.c */
 extern void img_remote_leave(ImgJob *job);	/* takes it off the list */

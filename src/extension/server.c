@@ -29,6 +29,8 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+PG_FUNCTION_INFO_V1(img_server_seconds);
+
 /* Servers as they were read; few, so a list will do. */
 static List *known = NIL;
 static bool stale = false;
@@ -330,4 +332,33 @@ int
 img_server_number(const ImgServer *server, const char *option)
 {
 	return option_value(server, option)->number;
+}
+
+bool
+img_server_option(const char *server, const char *name, ImgOptionValue *value)
+{
+	ForeignServer *found = GetForeignServerByName(server, true);
+	const ImgServerType *type = found && found->servertype ? img_server_type(found->servertype) : NULL;
+	const ImgServerOption *option = type ? img_server_type_option(type, name) : NULL;
+	const char *text;
+	ListCell   *cell;
+
+	if (option == NULL || option->of_mapping)
+		return false;
+	text = option->initial;
+	foreach(cell, found->options)
+		if (strcmp(((DefElem *) lfirst(cell))->defname, name) == 0)
+			text = defGetString(lfirst(cell));
+	return img_option_parse(option, text, value) == NULL && text != NULL;
+}
+
+/* In seconds. */
+Datum
+img_server_seconds(PG_FUNCTION_ARGS)
+{
+	ImgOptionValue value;
+
+	if (!img_server_option(NameStr(*PG_GETARG_NAME(0)), text_to_cstring(PG_GETARG_TEXT_PP(1)), &value))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(value.number / 1000.0);
 }

@@ -52,6 +52,11 @@ extern const char *img_server_problem(const char *name, Oid role, char **line);
 extern const char *img_server_text(const ImgServer *server, const char *option);
 extern int	img_server_number(const ImgServer *server, const char *option);
 
+/* The same of a server by its name, for whoever has no right to use it: an option
+ * of the user mapping is none of these.  False: there is no such server, it is
+ * of a type without that option, or has no value for it. */
+extern bool img_server_option(const char *server, const char *name, ImgOptionValue *value);
+
 /* URL of a path on a server of type http, percent-encoded as needed. */
 extern char *img_http_url(const ImgServer *server, const char *path);
 

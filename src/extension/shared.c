@@ -22,9 +22,10 @@ static shmem_request_hook_type previous_request_hook = NULL;
 /* When the earliest job of this transaction is due; DT_NOEND: none. */
 static TimestampTz due_at_commit = DT_NOEND;
 
-/* This transaction has cancelled jobs, or left callbacks to send. */
+/* This transaction has cancelled jobs, left callbacks to send, or kept a webhook. */
 static bool cancelled = false;
 static bool called_back = false;
+static bool has_webhook = false;
 
 static void
 request(void)
@@ -56,6 +57,7 @@ startup(void)
 			pg_atomic_init_u32(&img_shared->slot[i].wakes, 0);
 			pg_atomic_init_u32(&img_shared->slot[i].cancels, 0);
 			pg_atomic_init_u32(&img_shared->slot[i].callbacks, 0);
+			pg_atomic_init_u32(&img_shared->slot[i].webhooks, 0);
 			ConditionVariableInit(&img_shared->slot[i].ended);
 		}
 	}
@@ -163,6 +165,21 @@ img_wake(Oid database, TimestampTz due)
 		SetLatch(latch);
 }
 
+static void
+count_events(void)
+{
+	ImgSlot    *slot = img_slot(MyDatabaseId, false);
+
+	if (slot == NULL)
+		return;
+	if (cancelled)
+		pg_atomic_fetch_add_u32(&slot->cancels, 1);
+	if (called_back)
+		pg_atomic_fetch_add_u32(&slot->callbacks, 1);
+	if (has_webhook)
+		pg_atomic_fetch_add_u32(&slot->webhooks, 1);
+}
+
 /* Runs after the rows of the transaction have become visible. */
 static void
 at_end_of_transaction(XactEvent event, void *arg)
@@ -172,17 +189,14 @@ at_end_of_transaction(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			if (cancelled && img_slot(MyDatabaseId, false) != NULL)
-				pg_atomic_fetch_add_u32(&img_slot(MyDatabaseId, false)->cancels, 1);
-			if (called_back && img_slot(MyDatabaseId, false) != NULL)
-				pg_atomic_fetch_add_u32(&img_slot(MyDatabaseId, false)->callbacks, 1);
+			count_events();
 			img_wake(MyDatabaseId, due_at_commit);
 			/* FALLTHROUGH */
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			/* COMMIT PREPARED wakes too: database_commands.c */
 			due_at_commit = DT_NOEND;
-			cancelled = called_back = false;
+			cancelled = called_back = has_webhook = false;
 			break;
 		default:
 			break;
@@ -217,4 +231,11 @@ img_wake_for_callback(void)
 {
 	img_wake_at_commit(DT_NOBEGIN);
 	called_back = img_shared != NULL;
+}
+
+void
+img_wake_for_webhook(void)
+{
+	img_wake_at_commit(DT_NOBEGIN);
+	has_webhook = img_shared != NULL;
 }

@@ -57,6 +57,7 @@ typedef struct ImgSlot
 								 * or that is about to leave */
 	pg_atomic_uint32 cancels;	/* counted: somebody's job is not wanted any more */
 	pg_atomic_uint32 callbacks; /* counted: there is a callback to send */
+	pg_atomic_uint32 webhooks;	/* counted: a server has said something of a job */
 	ConditionVariable ended;	/* broadcast when jobs have ended */
 	ImgWorkerStatus status;
 } ImgSlot;
@@ -88,6 +89,9 @@ extern void img_wake_for_cancel(void);
 
 /* The same, because a job has ended that has a callback_url. */
 extern void img_wake_for_callback(void);
+
+/* The same, because a server has said something of a job. */
+extern void img_wake_for_webhook(void);
 
 /* The same at once. */
 extern void img_wake(Oid database, TimestampTz due);

@@ -12,6 +12,8 @@ static const ImgServerOption options[] = {
 	IMG_JOB_OPTIONS("32"),
 	{"api_key", IMG_OPTION_TEXT, .required = true, .of_mapping = true,
 	.help = "sent as Authorization: Bearer"},
+	{"webhook_secret", IMG_OPTION_TEXT, .of_mapping = true,
+	.help = "that webhooks are signed with, as set at Claid"},
 	{NULL}
 };
 

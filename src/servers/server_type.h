@@ -83,7 +83,14 @@ typedef struct ImgServerType
 /* Those that jobs are sent to have these besides. */
 #define IMG_JOB_OPTIONS(concurrency) \
 	{"max_concurrency", IMG_OPTION_INTEGER, 1, 1024, concurrency, \
-	 .help = "jobs that it has at a time, of this database"}
+	 .help = "jobs that it has at a time, of this database"}, \
+	{"poll_interval", IMG_OPTION_MILLISECONDS, 50, 600 * 1000, "1s", \
+	 .help = "after which a job is first asked for, and least time between polls"}
+
+/* And those that can be told with a job where to send webhooks. */
+#define IMG_WEBHOOK_OPTION \
+	{"webhooks", IMG_OPTION_BOOL, .initial = "true", \
+	 .help = "is told to send webhooks to imgapi-gateway, where imgapi.public_url is set"}
 
 /* One a file. */
 extern const ImgServerType img_server_claid;

@@ -10,6 +10,7 @@ static const ImgServerOption options[] = {
 	{"url", IMG_OPTION_URL, .initial = "https://api.topazlabs.com/image/v1", .help = "where the API is"},
 	IMG_NETWORK_OPTIONS("8"),
 	IMG_JOB_OPTIONS("32"),
+	IMG_WEBHOOK_OPTION,
 	{"api_key", IMG_OPTION_TEXT, .required = true, .of_mapping = true,
 	.help = "sent as X-API-Key"},
 	{NULL}

@@ -58,7 +58,16 @@ is(remote($node, $job, q{state, status, result ->> 'credits', result ? 'download
 is($node->safe_psql('postgres', "SELECT string_agg(regexp_replace(path, '/[0-9a-f-]{36}', '/ID'), ' ' ORDER BY id) FROM img_remote_call WHERE job_id = '$job'"),
 	'/enhance/async /status/ID /status/ID /download/ID', '… and img_remote_call');
 is($node->safe_psql('postgres', "SELECT format, width, height FROM img_object WHERE job_id = '$job' AND role = 'input'"), 'jpeg|160|120', 'what it says of the source');
-is(submits(), @forms + 1, 'each was submitted once');
+$node->safe_psql('postgres', $_) foreach q{ALTER SYSTEM SET imgapi.public_url = 'https://pictures.example.com/x/'}, 'SELECT pg_reload_conf()';
+$node->poll_query_until('postgres', q{SELECT current_setting('imgapi.public_url') <> ''}) or die;
+$job = topaz_job('{"restorations": {"upscale": "photo"}}');
+is(wait_job($node, $job), 'DONE', 'a job where there is a gateway');
+is(sent(), 'model=High Fidelity V2 webhook_url=https://pictures.example.com/x/webhook/topaz', '… names it for webhooks');
+$node->safe_psql('postgres', q{ALTER SERVER topaz OPTIONS (ADD webhooks 'off')});
+$job = topaz_job('{"restorations": {"upscale": "photo"}}');
+is(wait_job($node, $job), 'DONE', 'a job of a server without webhooks');
+is(sent(), 'model=High Fidelity V2', '… does not');
+is(submits(), @forms + 3, 'each was submitted once');
 
 sub no_submit
 {

@@ -54,6 +54,8 @@ def submit(handler, endpoint, body):
         return error(400, "one of image, source_id and source_url")
     if not re.match(r"https?://.", fields["source_url"]):
         return error(400, "source_url is no URL")
+    if not re.match(r"https?://.", fields.get("webhook_url", "http://x")):
+        return error(400, "webhook_url is no URL")
     if fields.get("model", MODELS[endpoint][0]) not in MODELS[endpoint]:
         return error(400, "no such model")
     for name in ("output_width", "output_height"):
