@@ -21,11 +21,21 @@
 
 #include "gateway/link.h"
 #include "gateway/pool.h"
+#include "gateway/webhook.h"
 
 /* For headers, as a client may send them. */
 #define MEMORY_PER_CLIENT	(32 * 1024)
 
 #define OTHER_METHOD		"other"
+
+/* What answers paths that begin so; GET and HEAD, or POST with a body of so many
+ * bytes at most. */
+typedef struct HttpRoute
+{
+	const char *prefix;
+	size_t		body_limit;
+	enum MHD_Result (*answer) (HttpRequest *request);
+} HttpRoute;
 
 static struct MHD_Daemon *http_daemon;
 static bool log_requests;
@@ -97,7 +107,7 @@ http_send_json(HttpRequest *request, int status, const char *json)
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, request->route->body_limit > 0 ? "POST" : "GET, HEAD");
 	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
 	return http_send(request, status, response);
@@ -125,58 +135,98 @@ answer_health(HttpRequest *request)
 /* ---------------------------------------------------------------- requests --- */
 
 static enum MHD_Result
-route(HttpRequest *request)
+answer_nothing(HttpRequest *request)
 {
-	if (strcmp(request->path, "/healthz") == 0)
-		return answer_health(request);
-	if (strncmp(request->path, LINK_PREFIX, strlen(LINK_PREFIX)) == 0)
-		return link_answer(request);
 	return http_send_json(request, MHD_HTTP_NOT_FOUND,
 						  "{\"code\": 404, \"message\": \"there is nothing at this path\"}");
+}
+
+static enum MHD_Result
+answer_health_exactly(HttpRequest *request)
+{
+	return strcmp(request->path, request->route->prefix) == 0 ? answer_health(request) : answer_nothing(request);
+}
+
+static const HttpRoute routes[] = {
+	{"/healthz", 0, answer_health_exactly},
+	{LINK_PREFIX, 0, link_answer},
+	{WEBHOOK_PREFIX, WEBHOOK_LIMIT, webhook_answer},
+	{"", 0, answer_nothing}
+};
+
+static const HttpRoute *
+find_route(const char *path)
+{
+	const HttpRoute *route = routes;
+
+	while (strncmp(path, route->prefix, strlen(route->prefix)) != 0)
+		route++;
+	return route;
 }
 
 static HttpRequest *
 begin_request(struct MHD_Connection *connection, const char *path, const char *method)
 {
+	static const char *const known[] = {MHD_HTTP_METHOD_GET, MHD_HTTP_METHOD_HEAD, MHD_HTTP_METHOD_POST};
 	HttpRequest *request = calloc(1, sizeof(HttpRequest));
 
 	if (request == NULL)
 		return NULL;
 	request->connection = connection;
 	request->path = path;
+	request->route = find_route(path);
+	request->method = OTHER_METHOD;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(method, known[i]) == 0)
+			request->method = known[i];
 	request->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
-	request->method = request->head ? MHD_HTTP_METHOD_HEAD :
-		strcmp(method, MHD_HTTP_METHOD_GET) == 0 ? MHD_HTTP_METHOD_GET : OTHER_METHOD;
 	pthread_mutex_lock(&mutex);
 	in_progress++;
 	pthread_mutex_unlock(&mutex);
 	return request;
 }
 
-/* MHD_AccessHandlerCallback: once when the headers are there, and again when
- * the body, which nobody wants, has been read. */
+/* Answers what need not be read to its end. */
+static enum MHD_Result
+receive_headers(HttpRequest *request)
+{
+	size_t		limit = request->route->body_limit;
+	const char *length = http_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	if (limit > 0 && strcmp(request->method, MHD_HTTP_METHOD_POST) != 0)
+		return http_send_json(request, MHD_HTTP_METHOD_NOT_ALLOWED,
+							  "{\"code\": 405, \"message\": \"only POST is answered\"}");
+	if (limit == 0 && strcmp(request->method, MHD_HTTP_METHOD_GET) != 0 && !request->head)
+		return http_send_json(request, MHD_HTTP_METHOD_NOT_ALLOWED,
+							  "{\"code\": 405, \"message\": \"only GET and HEAD are answered\"}");
+	if (limit > 0 && length != NULL && strtoull(length, NULL, 10) > BODY_PATIENCE * limit)
+		return http_send_json(request, MHD_HTTP_CONTENT_TOO_LARGE,
+							  "{\"code\": 413, \"message\": \"the body is too long\"}");
+	return MHD_YES;
+}
+
+/* MHD_AccessHandlerCallback: once when the headers are there, again for every
+ * part of the body, and when it has been read. */
 static enum MHD_Result
 handle(void *cls, struct MHD_Connection *connection, const char *path, const char *method,
 	   const char *version, const char *body, size_t *body_length, void **state)
 {
 	HttpRequest *request = *state;
+	size_t		length = *body_length;
 
 	if (request == NULL)
 	{
 		*state = request = begin_request(connection, path, method);
-		if (request == NULL)
-			return MHD_NO;
-		if (strcmp(request->method, OTHER_METHOD) == 0)
-			return http_send_json(request, MHD_HTTP_METHOD_NOT_ALLOWED,
-								  "{\"code\": 405, \"message\": \"only GET and HEAD are answered\"}");
-		return MHD_YES;
+		return request != NULL ? receive_headers(request) : MHD_NO;
 	}
-	if (*body_length > 0)
+	if (length > 0)
 	{
 		*body_length = 0;
-		return MHD_YES;
+		/* nobody wants that of GET */
+		return request->route->body_limit == 0 ||
+			body_add(&request->body, body, length, request->route->body_limit) ? MHD_YES : MHD_NO;
 	}
-	return route(request);
+	return request->route->answer(request);
 }
 
 /* MHD_RequestCompletedCallback */
@@ -191,6 +241,7 @@ finish_request(void *cls, struct MHD_Connection *connection, void **state, enum 
 	if (log_requests)
 		http_log("%s %.200s %d%s", request->method, request->path, request->status,
 				 code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " not completed");
+	body_free(&request->body);
 	free(request);
 	*state = NULL;
 	pthread_mutex_lock(&mutex);

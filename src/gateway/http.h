@@ -8,6 +8,8 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
+#include "gateway/body.h"
+
 typedef struct HttpOptions
 {
 	const char *listen;			/* address:port */
@@ -22,8 +24,10 @@ typedef struct HttpRequest
 {
 	struct MHD_Connection *connection;
 	const char *path;			/* without escapes and query */
-	const char *method;			/* GET, HEAD or other */
+	const struct HttpRoute *route;	/* who answers it */
+	const char *method;			/* GET, HEAD, POST or other */
 	bool		head;			/* HEAD rather than GET */
+	Body		body;			/* of POST */
 	int			status;			/* as answered */
 } HttpRequest;
 

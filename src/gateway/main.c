@@ -1,11 +1,11 @@
 /*
  * main.c
- *	  imgapi-gateway: opens download links over HTTP.
+ *	  imgapi-gateway: opens download links over HTTP, and takes in webhooks.
  *
  * Between clients and the database: it has a role that may call a few
  * functions and nothing else, keeps no state, and can be started as often as
  * wanted. This file reads the options and handles signals; requests are
- * http.c's, links are link.c's, the database is pool.c's.
+ * http.c's, links are link.c's, webhooks webhook.c's, the database is pool.c's.
  */
 #include <getopt.h>
 #include <pthread.h>
@@ -53,7 +53,7 @@ setting(const char *option)
 static void
 usage(void)
 {
-	printf("imgapi-gateway opens the links that img_download() makes.\n\n");
+	printf("imgapi-gateway opens the links that img_download() makes, and hands webhooks of\nimage APIs, POST /webhook/SERVER, to img_webhook().\n\n");
 	for (struct Setting *s = settings; s->option != NULL; s++)
 		printf("  --%-15s %s (%s)\n", s->option, s->what, *s->value != '\0' ? s->value : "as libpq finds it");
 	printf("\nThe same from the environment: IMGAPI_GATEWAY_LISTEN and so on. A password belongs in\n"

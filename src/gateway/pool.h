@@ -27,8 +27,8 @@ typedef enum PoolOutcome
 extern void pool_configure(const char *conninfo, int milliseconds);
 
 /*
- * Runs a statement that only reads on the connection of the calling thread,
- * which is made when it is missing.  Results are binary.  *result is the
+ * Runs a statement that may be run again on the connection of the calling
+ * thread, which is made when it is missing: should that break, it is.  Results are binary.  *result is the
  * caller's, NULL with POOL_AWAY.
  */
 extern PoolOutcome pool_run(const PoolStatement *statement, const char *const *values,
