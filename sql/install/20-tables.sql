@@ -168,7 +168,7 @@ COMMENT ON COLUMN @extschema@.img_object.width IS 'pixels, as displayed';
 COMMENT ON COLUMN @extschema@.img_object.height IS 'pixels, as displayed';
 COMMENT ON COLUMN @extschema@.img_object.mps IS 'megapixels';
 COMMENT ON COLUMN @extschema@.img_object.role IS 'input or output';
-COMMENT ON COLUMN @extschema@.img_object.storage IS 'database: in the column data; row: in the row of the table that the trigger watches, not copied; url: where path says; else a foreign server';
+COMMENT ON COLUMN @extschema@.img_object.storage IS 'database: in the column data; row: in the row of the table that the trigger watches, or where path begins with / in the file tree, not copied; url: where path says; else a foreign server';
 COMMENT ON COLUMN @extschema@.img_object.path IS 'path within the storage';
 COMMENT ON COLUMN @extschema@.img_object.name IS 'file name for a download';
 COMMENT ON COLUMN @extschema@.img_object.format IS 'jpeg, png, webp, gif, tiff, avif, heic';

@@ -167,7 +167,7 @@ BEGIN
 			format, mime, ext, width, height, mps, bytes, stored_at, expires_at)
 		SELECT @extschema@.img_new_id(), h.id, h.owner, 'input',
 			CASE WHEN h.input IS NULL THEN 'row' WHEN h.input LIKE 'storage://%'
-				THEN pg_catalog.split_part(h.input, '/', 3) ELSE 'url' END,
+				THEN pg_catalog.split_part(h.input, '/', 3) WHEN h.input LIKE '/%' THEN 'row' ELSE 'url' END,
 			CASE WHEN h.input IS NULL THEN h.source_table::text || '/' || h.source_key || '/' || h.source_column
 				WHEN h.input LIKE 'storage://%' THEN pg_catalog.substr(h.input, 11 + pg_catalog.strpos(pg_catalog.substr(h.input, 11), '/'))
 				ELSE h.input END,

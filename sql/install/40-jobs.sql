@@ -55,7 +55,7 @@ COMMENT ON COLUMN @extschema@.img_job.callback_url IS 'told when the job ends; s
 COMMENT ON COLUMN @extschema@.img_job.source_table IS 'table whose row holds the picture (triggers)';
 COMMENT ON COLUMN @extschema@.img_job.source_key IS 'primary key of that row, as a text array';
 COMMENT ON COLUMN @extschema@.img_job.source_column IS 'column of that row with the picture';
-COMMENT ON COLUMN @extschema@.img_job.input IS 'URL or storage URI of the picture, where one was given';
+COMMENT ON COLUMN @extschema@.img_job.input IS 'URL, storage URI or path of the picture, where one was given';
 COMMENT ON COLUMN @extschema@.img_job.target_column IS 'column of that row for the result';
 
 -- what img_job is made of says the same
@@ -87,7 +87,7 @@ CREATE FUNCTION @extschema@.img_submit(input text, operations jsonb DEFAULT '{}'
 	max_attempts int DEFAULT NULL, callback_url text DEFAULT NULL, job_key text DEFAULT NULL) RETURNS uuid
 	LANGUAGE c VOLATILE CALLED ON NULL INPUT AS 'MODULE_PATHNAME', 'img_submit_text';
 COMMENT ON FUNCTION @extschema@.img_submit(text, jsonb, jsonb, name, int, timestamptz, int, text, text) IS
-	'As img_submit(bytea, …), for a picture that is elsewhere: http(s)://…, or storage://SERVER/path. The worker reads it. Errors besides: 22P02 for what is neither, 42704 and 42501 for servers that are not there or not open to you.';
+	'As img_submit(bytea, …), for a picture that is elsewhere: http(s)://…, storage://SERVER/path, or /folder/picture.jpg of your file tree. The worker reads it. Errors besides: 22P02 for what is none of these, 42704 and 42501 for servers that are not there or not open to you, 02000 for a file that is not there.';
 
 CREATE FUNCTION @extschema@.img_read_remote(uri text) RETURNS bytea
 	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME';
@@ -105,9 +105,6 @@ CREATE FUNCTION @extschema@.img_submit_batch(inputs text[], operations jsonb DEF
 LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT
 AS $$
 DECLARE
-	-- what a picture's name ends with
-	extensions constant text := (SELECT pg_catalog.string_agg(e, '|')
-		FROM @extschema@.img_formats() f, pg_catalog.unnest(f.ext) e WHERE f.allowed AND f.can_load);
 	given record;
 	pictures bigint;
 BEGIN
@@ -119,30 +116,26 @@ BEGIN
 		RAISE EXCEPTION 'job_key stands for one job, but these inputs give several'
 			USING ERRCODE = '22023', HINT = 'Leave job_key out, or submit one by one with img_submit().';
 	END IF;
-	FOR given IN SELECT i.input, i.input LIKE 'storage://%/' AS is_folder
-		FROM pg_catalog.unnest(inputs) WITH ORDINALITY i (input, place) ORDER BY i.place
+	FOR given IN SELECT i.input FROM pg_catalog.unnest(inputs) WITH ORDINALITY i (input, place) ORDER BY i.place
 	LOOP
-		IF NOT given.is_folder THEN
+		IF given.input NOT LIKE 'storage://%/' AND given.input NOT LIKE '/%/' AND given.input <> '/' THEN
 			RETURN NEXT @extschema@.img_submit(given.input, operations, output, server, priority, run_after,
 				max_attempts, callback_url, job_key);
 			CONTINUE;
 		END IF;
-		-- not what lies in folders of the folder, as in the edit contract
-		RETURN QUERY SELECT @extschema@.img_submit(f.uri, operations, output, server, priority, run_after,
+		RETURN QUERY SELECT @extschema@.img_submit(f.input, operations, output, server, priority, run_after,
 				max_attempts, callback_url, job_key)
-			FROM (SELECT 'storage://' || pg_catalog.split_part(given.input, '/', 3) || '/' || l.path AS uri
-				FROM @extschema@.img_storage_list(given.input) l) f
-			WHERE f.uri ~* ('\.(' || extensions || ')$') AND pg_catalog.strpos(pg_catalog.substr(f.uri, pg_catalog.length(given.input) + 1), '/') = 0
-			ORDER BY f.uri COLLATE "C";
+			FROM @extschema@.img_folder_inputs(given.input) f (input);
 		GET DIAGNOSTICS pictures = ROW_COUNT;
 		IF pictures = 0 THEN
 			RAISE WARNING 'there is no picture in "%"', given.input
-				USING HINT = pg_catalog.format('SELECT * FROM img_storage_list(%L);', given.input);
+				USING HINT = pg_catalog.format('SELECT * FROM %s(%L);',
+					CASE WHEN given.input LIKE '/%' THEN 'img_file_list' ELSE 'img_storage_list' END, given.input);
 		END IF;
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_submit_batch(text[], jsonb, jsonb, name, int, timestamptz, int, text, text) IS
-	'Queues one job an input, as img_submit(text, …). An input that ends in / is a folder of an S3 server and gives one job for each picture in it.';
+	'Queues one job an input, as img_submit(text, …). An input that ends in / is a folder of an S3 server, or of your file tree, and gives one job for each picture in it.';
 
 CREATE FUNCTION @extschema@.img_submit_operation(input bytea, operation_id text,
 	server name DEFAULT NULL, priority int DEFAULT 0, run_after timestamptz DEFAULT NULL,
@@ -348,11 +341,16 @@ BEGIN
 	ELSIF object.storage <> 'row' THEN
 		RETURN @extschema@.img_read_remote(pg_catalog.format('storage://%s/%s', object.storage, object.path));
 	END IF;
-	picture := @extschema@.img_read_row(job);
+	IF object.path LIKE '/%' THEN
+		SELECT c.data INTO picture FROM @extschema@.img_file f JOIN @extschema@.img_file_content c ON c.file_id = f.id
+		WHERE f.owner = object.owner AND f.path = object.path;
+	ELSE
+		picture := @extschema@.img_read_row(job);
+	END IF;
 	IF picture IS NULL OR pg_catalog.sha256(picture) <> object.sha256 THEN
 		RAISE EXCEPTION 'the output of job % is gone', job
 			USING ERRCODE = '02000',
-				DETAIL = 'It was written to a row, which has been deleted or holds another picture now.';
+				DETAIL = 'It was written to a row or file, which has been deleted or holds another picture now.';
 	END IF;
 	RETURN picture;
 END $$;
@@ -384,14 +382,16 @@ BEGIN
 					HINT = 'SELECT ''storage://'' || storage || ''/'' || path FROM img_object WHERE storage = ''database'';';
 		END IF;
 		RETURN picture;
+	ELSIF name LIKE '/%' THEN
+		RETURN @extschema@.img_file_read(name);
 	END IF;
 	RAISE EXCEPTION 'the picture "%" cannot be reached from here', name
 		USING ERRCODE = '0A000',
 			DETAIL = 'A picture that comes along with another one has to be in the database.',
-			HINT = 'Write the id of a job, or storage://database/PATH.';
+			HINT = 'Write /folder/picture.png, the id of a job, or storage://database/PATH.';
 END $$;
 COMMENT ON FUNCTION @extschema@.img_named_picture(text) IS
-	'Internal: the picture that a watermark names: the id of a job, or storage://database/PATH. Errors: 02000 when there is none, 0A000 for other storages.';
+	'Internal: the picture that a watermark names: a path of the file tree, the id of a job, or storage://database/PATH. Errors: 02000 when there is none, 0A000 for other storages.';
 
 CREATE FUNCTION @extschema@.img_read_row(job uuid) RETURNS bytea
 LANGUAGE plpgsql STABLE
@@ -481,7 +481,7 @@ BEGIN
 		'operationId', COALESCE(j.request ->> 'operation_id', ''),
 		'url', '',
 		'name', COALESCE(o.name, ''),
-		'path', COALESCE(CASE WHEN o.storage <> 'row' THEN '/' || o.path END, ''));
+		'path', COALESCE(CASE WHEN o.storage <> 'row' THEN '/' || o.path WHEN o.path LIKE '/%' THEN o.path END, ''));
 END $$;
 COMMENT ON FUNCTION @extschema@.img_queue(uuid) IS
 	'A job as the operation contract words it: queueId, queueType, status (W waits, P is worked on, D done, F failed or cancelled), tryCount, queuedAt, operationId, url, name, path. Error 02000 when there is no such job.';
@@ -493,7 +493,8 @@ AS $$
 		'ext', o.ext, 'mps', o.mps, 'mime', o.mime, 'format', o.format,
 		'width', o.width, 'height', o.height, 'bytes', o.bytes,
 		'object_key', CASE WHEN o.role = 'output' THEN o.path END,
-		'object_uri', CASE WHEN o.role = 'output' AND o.storage <> 'row' THEN 'storage://' || o.storage || '/' || o.path END))
+		'object_uri', CASE WHEN o.role <> 'output' THEN NULL WHEN o.storage <> 'row' THEN 'storage://' || o.storage || '/' || o.path
+			WHEN o.path LIKE '/%' THEN o.path END))
 $$;
 COMMENT ON FUNCTION @extschema@.img_object_document(@extschema@.img_object) IS
 	'Internal: input_object and output_object of img_result().';

@@ -128,9 +128,10 @@ AS $$
 	FROM @extschema@.img_job_ended e
 	WHERE e.owner = who AND e.kind = 'operation' AND e.request ->> 'operation_id' = img_operation_results_delete.operation_id
 		AND o.job_id = e.id AND o.role = 'output';
+	DELETE FROM @extschema@.img_file f WHERE f.owner = who AND f.operation_id = img_operation_results_delete.operation_id;
 $$;
 COMMENT ON FUNCTION @extschema@.img_operation_results_delete(text, regrole) IS
-	'Internal: lets the results of an operation expire now; the purge removes them, wherever they are.';
+	'Internal: lets the results of an operation expire now, which the purge removes, wherever they are; those in the file tree are deleted.';
 
 -- Sizes that people ask for first; see the README.
 INSERT INTO @extschema@.img_operation (operation_id, owner, description, template, data)

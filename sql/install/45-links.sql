@@ -110,16 +110,23 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	e record;
+	file_id uuid;
 BEGIN
 	SELECT x.owner, x.source_table, x.source_key, x.source_column, x.target_column INTO e FROM @extschema@.img_job_ended x WHERE x.id = job
 	UNION ALL
 	-- which a server does
 	SELECT l.owner, l.source_table, l.source_key, l.source_column, l.target_column FROM @extschema@.img_job_live l WHERE l.id = job;
+	IF e.source_table IS NULL THEN
+		SELECT f.id INTO file_id FROM @extschema@.img_object o JOIN @extschema@.img_file f ON f.owner = o.owner AND f.path = o.path
+		WHERE o.job_id = job AND o.role = img_row_object.role AND o.ordinal = 0;
+		RETURN @extschema@.img_row_slice(e.owner, '@extschema@.img_file_content', pg_catalog.format('{%s}', file_id), 'data',
+			version, first, length);
+	END IF;
 	RETURN @extschema@.img_row_slice(e.owner, e.source_table, e.source_key,
 		CASE role WHEN 'input' THEN e.source_column ELSE e.target_column END, version, first, length);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_row_object(uuid, text, bytea, bigint, int) IS
-	'Internal: img_row_slice() of the row that a trigger job works on, with the rights of the job''s owner.';
+	'Internal: img_row_slice() of the row that a trigger job works on, or of the file of any other, with the rights of the job''s owner.';
 
 CREATE FUNCTION @extschema@.img_row_holds(object uuid) RETURNS bool
 LANGUAGE plpgsql VOLATILE

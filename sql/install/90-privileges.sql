@@ -12,11 +12,15 @@ ALTER TABLE @extschema@.img_delete ENABLE ROW LEVEL SECURITY;
 CREATE POLICY owner ON @extschema@.img_delete FOR SELECT USING (@extschema@.img_sees(owner));
 ALTER TABLE @extschema@.img_operation ENABLE ROW LEVEL SECURITY;
 CREATE POLICY owner ON @extschema@.img_operation FOR SELECT USING (template OR @extschema@.img_sees(owner));
+ALTER TABLE @extschema@.img_file ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner ON @extschema@.img_file FOR SELECT USING (@extschema@.img_sees(owner));
+ALTER TABLE @extschema@.img_file_content ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owner ON @extschema@.img_file_content FOR SELECT USING (@extschema@.img_sees(owner));
 ALTER TABLE @extschema@.img_job_live ENABLE ROW LEVEL SECURITY;
 ALTER TABLE @extschema@.img_job_ended ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT ON @extschema@.img_job, @extschema@.img_job_error, @extschema@.img_object,
-	@extschema@.img_operation, @extschema@.img_delete,
+	@extschema@.img_operation, @extschema@.img_delete, @extschema@.img_file, @extschema@.img_file_content,
 	@extschema@.img_worker, @extschema@.img_stats, @extschema@.img_server TO PUBLIC;
 
 CREATE FUNCTION @extschema@.img_grant(role regrole) RETURNS void
@@ -29,14 +33,16 @@ BEGIN
 		SELECT p.oid FROM pg_catalog.pg_proc p
 		WHERE p.pronamespace = '@extschema@'::regnamespace
 			AND p.proname IN ('img_info', 'img_edit', 'img_thumbnail', 'img_apply', 'img_phash', 'img_blurhash',
-				'img_dominant_color', 'img_submit', 'img_submit_batch', 'img_storage_list', 'img_submit_operation', 'img_retry', 'img_callback_secret', 'img_callback_retry', 'img_webhook', 'img_on_upload', 'img_operation_put', 'img_operation_delete')
+				'img_dominant_color', 'img_submit', 'img_submit_batch', 'img_storage_list', 'img_submit_operation', 'img_retry', 'img_callback_secret', 'img_callback_retry', 'img_webhook', 'img_on_upload', 'img_operation_put', 'img_operation_delete',
+				'img_folder_create', 'img_file_put', 'img_files_put', 'img_file_store', 'img_file_delete', 'img_folder_delete',
+				'img_operations_exec', 'img_file_operate', 'img_folder_inputs', 'img_submit_operation_beside')
 	LOOP
 		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', f, role);
 	END LOOP;
 	EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_grant(regrole) IS
-	'Lets a role edit pictures, submit jobs and name operations: EXECUTE on img_info, img_edit, img_thumbnail, img_apply, img_phash, img_blurhash, img_dominant_color, img_submit, img_submit_batch, img_storage_list, img_submit_operation, img_retry, img_callback_secret, img_callback_retry, img_webhook, img_on_upload, img_operation_put and img_operation_delete.';
+	'Lets a role edit pictures, submit jobs, name operations and put files: EXECUTE on img_info, img_edit, img_thumbnail, img_apply, img_phash, img_blurhash, img_dominant_color, img_submit, img_submit_batch, img_storage_list, img_submit_operation, img_retry, img_callback_secret, img_callback_retry, img_webhook, img_on_upload, img_operation_put, img_operation_delete, img_folder_create, img_file_put, img_files_put, img_file_delete, img_folder_delete and img_operations_exec.';
 
 DO $$
 DECLARE
@@ -55,7 +61,9 @@ BEGIN
 		IF f.proname NOT IN ('img_status', 'img_wait', 'img_cancel', 'img_output', 'img_result',
 				'img_formats', 'img_operations_contract', 'img_phash_distance', 'img_sees', 'img_worker_list',
 				'img_server_options', 'img_download', 'img_download_input', 'img_downloads',
-				'img_no_such_job', 'img_read_row', 'img_object_document', 'img_queue', 'img_named_picture', 'img_read_remote') THEN
+				'img_no_such_job', 'img_read_row', 'img_object_document', 'img_queue', 'img_named_picture', 'img_read_remote',
+				'img_file_list', 'img_folder_properties', 'img_file_read', 'img_file_check', 'img_path_check', 'img_no_such_file',
+				'img_no_such_folder') THEN
 			EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.name);
 		END IF;
 	END LOOP;

@@ -262,7 +262,7 @@ allowed_text(const ImgArgument *a)
 			text = "a format, such as \"jpg\"";
 			break;
 		case IMG_PICTURE:
-			text = "\"storage://NAME/path\", or the id of a job";
+			text = "\"/folder/picture.png\", \"storage://NAME/path\", or the id of a job";
 			break;
 		case IMG_ANY:
 			break;
@@ -324,7 +324,7 @@ example_value(const ImgArgument *a, const JsonbValue *value)
 		case IMG_FORMAT:
 			return "\"jpg\"";
 		case IMG_PICTURE:
-			return "\"storage://database/0190c0de-0000-7000-8000-000000000001.png\"";
+			return "\"/folder/picture.png\"";
 		case IMG_ANY:
 			break;
 	}

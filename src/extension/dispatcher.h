@@ -96,15 +96,19 @@ typedef struct ImgJob
 	ImgCompiled request;		/* what is to be done */
 	char	   *operation_id;	/* NULL: an edit */
 	char	   *name;			/* of the source, for names of results; NULL: none */
-	char	   *input;			/* URL or storage URI of the source; NULL: its
+	char	   *input;			/* URL, storage URI or path of the source; NULL: its
 								 * bytes are in the row or with the job */
+	char	   *folder;			/* of the file tree, for the results, which come
+								 * beside the source; NULL: none */
+	uint8		file_sha256[32];	/* of the source, if it is a file */
 	ImgBody		source;			/* if it came over the network */
 	ImgBody		other;			/* likewise, the picture that comes along */
 	bool		asked;			/* requests have been made */
 	bool		uncommitted;	/* in a transaction that has not ended */
 	int			transfers;		/* that have not been answered */
 	int			losses;			/* of them to fetchers that died */
-	bool		in_row;			/* the result is written to the row */
+	bool		in_row;			/* the result is written to the row, or beside
+								 * the source */
 	char	   *server;			/* that does it; NULL: our executors */
 	struct ImgRemoteJob *remote;	/* of such a job: dispatcher_remote.c */
 	char	   *storage;		/* server of the results; NULL: the database */
@@ -267,6 +271,7 @@ extern Datum img_outcome(ImgJob *job, int ordinal, TupleDesc desc);	/* one outpu
 extern bool img_has_large_results(const ImgJob *job);
 extern void img_store_large_results(ImgJob *job);	/* what outcomes have left out */
 extern char *img_result_uri(ImgJob *job);	/* storage://… */
+extern bool img_put_beside(ImgJob *job, ImgRowState *state);	/* results of a file; false: it has failed */
 extern bytea *img_output_bytes(const ImgOutput *output);	/* read, if they are in a memfd */
 extern void img_output_hash(const ImgOutput *output, uint8 *sha256);
 

@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "extension/dispatcher_network.h"
 #include "extension/home.h"
+#include "extension/remote.h"
 #include "extension/settings.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -221,7 +222,7 @@ feed(void)
 			continue;
 		img_station_put(station, job, &input);
 		/* what the database has can be read again, should the executor die */
-		if (job->input == NULL && job->server == NULL)
+		if ((job->input == NULL || !img_is_remote(job->input)) && job->server == NULL)
 			img_body_close(&job->source);
 		fed = true;
 		/* The copy is in SPI's memory until the transaction ends. */

@@ -3,14 +3,15 @@
  *	  The pictures of jobs, on their way to an executor.
  *
  * Runs in a dispatcher, in the transaction that feeds executors.  A picture is
- * with the job (img_object), in a row of a user's table, somewhere else in the
- * database by name, or has come over the network.
+ * with the job (img_object), in a row of a user's table, in the file tree,
+ * somewhere else in the database by name, or has come over the network.
  */
 #include "postgres.h"
 
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "extension/dispatcher.h"
+#include "extension/file_tree.h"
 #include "extension/home.h"
 #include "extension/named_picture.h"
 #include "extension/remote.h"
@@ -81,6 +82,15 @@ fetch_named(ImgJob *job, const char *name)
 	return picture;
 }
 
+static void
+fetch_file(ImgJob *job, Fetched *fetched)
+{
+	fetched->picture = img_file_picture(job->input, job->owner, &fetched->sha256);
+	if (VARSIZE_ANY_EXHDR(fetched->sha256) != sizeof(job->file_sha256))
+		elog(ERROR, "the hash of \"%s\" is not one of SHA-256", job->input);
+	memcpy(job->file_sha256, VARDATA_ANY(fetched->sha256), sizeof(job->file_sha256));
+}
+
 /* The column holds the picture, or says where it is. */
 static void
 fetch_from_row(ImgJob *job, Fetched *fetched)
@@ -127,7 +137,9 @@ fetch_source(ImgJob *job, Fetched *fetched)
 	if (!fetched->found)
 		return;
 	fetched->remote = img_needs_network(job);
-	if (!fetched->remote && job->input != NULL)
+	if (!fetched->remote && job->input != NULL && img_is_file(job->input))
+		fetch_file(job, fetched);
+	else if (!fetched->remote && job->input != NULL)
 		fetched->picture = PointerGetDatum(fetch_named(job, job->input));
 }
 
@@ -192,7 +204,7 @@ fetch_step(ImgJob *job, void *arg)
 		fetched->other = fetch_named(job, job->request.other);
 	if (job->source.length > 0)
 		return;
-	if (job->request.destination == NULL && job->other.length == 0)
+	if (job->request.destination == NULL && job->folder == NULL && job->other.length == 0)
 		img_reuse(job, &fetched->picture, fetched->sha256, fetched->other);
 	if (job->reused)
 		return;

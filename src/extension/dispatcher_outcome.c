@@ -80,6 +80,82 @@ output_name(ImgJob *job, int ordinal)
 						   job->operation_id, ordinal, job->answer.outputs, &job->answer.output[ordinal].facts);
 }
 
+/* Where the result of a file goes. */
+static char *
+path_beside(ImgJob *job, int ordinal)
+{
+	return psprintf("%s%s", job->folder, output_name(job, ordinal));
+}
+
+/* img_object.path of a result that img_object does not hold. */
+static char *
+row_path(ImgJob *job, int ordinal)
+{
+	return job->folder ? path_beside(job, ordinal) : psprintf("%s/%s", job->row.key, job->row.target_column);
+}
+
+static Datum
+bytes_datum(const void *bytes, size_t length)
+{
+	bytea	   *value = palloc(VARHDRSZ + length);
+
+	SET_VARSIZE(value, VARHDRSZ + length);
+	memcpy(VARDATA(value), bytes, length);
+	return PointerGetDatum(value);
+}
+
+static ImgStatement produced = {
+	"SELECT $S.img_file_produced($1, $2, $3, $4, $5, $6, $7)", 7,
+	{TEXTOID, BYTEAOID, TEXTOID, TEXTOID, InvalidOid, BYTEAOID, REGROLEOID}, {[4] = "img_metadata"}
+};
+
+/* False: the source is not what it was. */
+static bool
+put_beside(ImgJob *job, int ordinal)
+{
+	const ImgOutput *output = &job->answer.output[ordinal];
+	Datum		values[] = {
+		CStringGetTextDatum(job->input), bytes_datum(job->file_sha256, sizeof(job->file_sha256)),
+		CStringGetTextDatum(path_beside(job, ordinal)), CStringGetTextDatum(job->operation_id),
+		img_facts_datum(&output->facts, output->bytes), PointerGetDatum(img_output_bytes(output)), ObjectIdGetDatum(job->owner)
+	};
+	bool		isnull;
+
+	img_execute(&produced, values, NULL);
+	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+typedef struct Beside
+{
+	ImgJob	   *job;
+	ImgRowState state;
+} Beside;
+
+static void
+beside_step(void *arg)
+{
+	Beside	   *beside = arg;
+
+	for (int ordinal = 0; ordinal < beside->job->answer.outputs && beside->state == IMG_ROW_FOUND; ordinal++)
+		if (!put_beside(beside->job, ordinal))
+			beside->state = IMG_ROW_CHANGED;
+}
+
+/* All of them or none: each file may be in somebody's hands. */
+bool
+img_put_beside(ImgJob *job, ImgRowState *state)
+{
+	Beside		beside = {job, IMG_ROW_FOUND};
+	ErrorData  *error = img_try(beside_step, &beside);
+
+	job->in_row = true;
+	*state = error == NULL ? beside.state : IMG_ROW_LOCKED;
+	if (error == NULL || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+		return true;
+	img_job_fail(job, error->sqlerrcode, "store", false, error->message, error->hint);
+	return false;
+}
+
 static bool
 is_large(const ImgJob *job, int ordinal)
 {
@@ -148,7 +224,7 @@ img_outcome(ImgJob *job, int ordinal, TupleDesc desc)
 	values[6] = CStringGetTextDatum(output_name(job, ordinal));
 	values[7] = img_facts_datum(&output->facts, output->bytes);
 	values[8] = CStringGetTextDatum(job->in_row ? "row" : job->storage ? job->storage : IMG_DATABASE_STORAGE);
-	values[9] = CStringGetTextDatum(job->in_row ? psprintf("%s/%s", job->row.key, job->row.target_column) :
+	values[9] = CStringGetTextDatum(job->in_row ? row_path(job, ordinal) :
 									job->storage ? job->stored[ordinal].path : output_path(job, ordinal));
 	nulls[10] = job->storage != NULL || job->in_row || is_large(job, ordinal);
 	values[10] = nulls[10] ? (Datum) 0 : PointerGetDatum(img_output_bytes(output));

@@ -80,6 +80,7 @@ typedef struct Request
 	ImgCompiled compiled;
 	char	   *operation_id;
 	char	   *name;
+	char	   *folder;
 } Request;
 
 /* A text of the request; NULL: not there. */
@@ -103,6 +104,7 @@ compile_step(ImgJob *job, void *arg)
 	img_compile_request(request->json, NULL, &request->compiled);
 	request->operation_id = request_text(request->json, "operation_id");
 	request->name = request_text(request->json, "name");
+	request->folder = request_text(request->json, "destination");
 }
 
 static char *
@@ -119,6 +121,7 @@ copy_request(Request *to, const Request *from)
 	to->compiled.destination = copy_text(from->compiled.destination);
 	to->operation_id = copy_text(from->operation_id);
 	to->name = copy_text(from->name);
+	to->folder = copy_text(from->folder);
 }
 
 /* The last request, compiled: most jobs have the same one as the job before.
@@ -170,6 +173,7 @@ img_plan_job(ImgJob *job, Jsonb *json)
 	job->request = copy.compiled;
 	job->operation_id = copy.operation_id;
 	job->name = copy.name;
+	job->folder = copy.folder;
 	if (job->name == NULL && job->input != NULL)
 		job->name = img_input_name(job->input);
 	MemoryContextSwitchTo(before);

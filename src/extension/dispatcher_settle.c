@@ -262,22 +262,28 @@ write_step(ImgJob *job, void *arg)
 	disable_timeout(STATEMENT_TIMEOUT, false);
 }
 
-/* Writes the result of a trigger's job to its row. */
+static bool
+write_to_row(ImgJob *job, Write *write)
+{
+	if (img_guarded(job, "store", write_step, write))
+		return true;
+	img_writing = NULL;
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	return false;
+}
+
+/* Writes the result of a trigger's job to its row, or of a file's beside it. */
 static void
 write_target(int i)
 {
 	ImgJob	   *job = batch.job[i];
 	Write		write = {.i = i};
 
-	/* If it fails, img_guarded() ends the job anew, as failed. */
+	/* If it fails, the job has been ended anew, as failed. */
 	dlist_delete(&job->node);
 	img_dispatcher.nended--;
-	if (!img_guarded(job, "store", write_step, &write))
-	{
-		img_writing = NULL;
-		disable_timeout(STATEMENT_TIMEOUT, false);
+	if (!(job->folder ? img_put_beside(job, &write.state) : write_to_row(job, &write)))
 		return;
-	}
 	if (write.state == IMG_ROW_LOCKED &&
 		(++job->settle_locked >= MOST_LOCKED || img_dispatcher.nended >= MOST_WAITING))
 	{
@@ -296,8 +302,8 @@ write_target(int i)
 		return;
 	}
 	job->failure.stage = "store";
-	job->failure.message = write.state == IMG_ROW_GONE ? "the row is gone" :
-		"the picture in the row has changed meanwhile";
+	job->failure.message = job->folder ? "the file has changed meanwhile, or is gone" :
+		write.state == IMG_ROW_GONE ? "the row is gone" : "the picture in the row has changed meanwhile";
 	img_job_end(job, IMG_END_CANCELLED);
 }
 
@@ -357,7 +363,7 @@ settle_batch(void)
 
 		if (!batch.held[i] || job->end != IMG_END_DONE)
 			continue;
-		if (job->row.target_column != NULL)
+		if (job->row.target_column != NULL || job->folder != NULL)
 			write_target(i);
 	}
 	finish_done();

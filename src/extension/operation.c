@@ -48,26 +48,34 @@ img_output_name(const char *name, const char *operation_id, int ordinal, int cou
 					(int) strcspn(extensions, " "), extensions);
 }
 
-Jsonb *
-img_operation_request(const char *operation_id, Jsonb *data)
+static void
+push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text)
 {
-	JsonbParseState *state = NULL;
 	JsonbValue	value = {.type = jbvString};
 
+	value.val.string.val = unconstify(char *, text);
+	value.val.string.len = strlen(text);
+	pushJsonbValue(state, token, &value);
+}
+
+Jsonb *
+img_operation_request(const char *operation_id, Jsonb *data, const char *folder)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	value = {.type = jbvBinary};
+
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	value.val.string.val = "operation_id";
-	value.val.string.len = strlen(value.val.string.val);
-	pushJsonbValue(&state, WJB_KEY, &value);
-	value.val.string.val = unconstify(char *, operation_id);
-	value.val.string.len = strlen(operation_id);
-	pushJsonbValue(&state, WJB_VALUE, &value);
-	value.val.string.val = "data";
-	value.val.string.len = strlen(value.val.string.val);
-	pushJsonbValue(&state, WJB_KEY, &value);
-	value.type = jbvBinary;
+	push_text(&state, WJB_KEY, "operation_id");
+	push_text(&state, WJB_VALUE, operation_id);
+	push_text(&state, WJB_KEY, "data");
 	value.val.binary.data = &data->root;
 	value.val.binary.len = VARSIZE(data) - VARHDRSZ;
 	pushJsonbValue(&state, WJB_VALUE, &value);
+	if (folder != NULL)
+	{
+		push_text(&state, WJB_KEY, "destination");
+		push_text(&state, WJB_VALUE, folder);
+	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 

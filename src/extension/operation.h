@@ -22,7 +22,8 @@ extern Jsonb *img_operation_data(const ImgHome *home, const char *operation_id, 
 extern char *img_output_name(const char *name, const char *operation_id, int ordinal, int count,
 							 const ImgFacts *facts);
 
-/* {"operation_id": …, "data": …}: img_job.request of an operation job. */
-extern Jsonb *img_operation_request(const char *operation_id, Jsonb *data);
+/* {"operation_id": …, "data": …}: img_job.request of an operation job; with
+ * "destination": … if its results go to a folder of the file tree (NULL: no). */
+extern Jsonb *img_operation_request(const char *operation_id, Jsonb *data, const char *folder);
 
 #endif							/* IMGAPI_OPERATION_H */

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "extension/file_tree.h"
 #include "extension/remote.h"
 #include "extension/settings.h"
 #include "storage/s3.h"
@@ -67,20 +68,13 @@ check_url(const char *url)
 				 errhint("Headers with secrets belong to a server: CREATE SERVER originals TYPE 'http' FOREIGN DATA WRAPPER imgapi OPTIONS (url 'https://images.example.com'); CREATE USER MAPPING FOR CURRENT_USER SERVER originals OPTIONS (secret_headers 'Authorization: ...');")));
 }
 
-/* 0A000 for the file tree, 22P02 for anything else. */
 static void
 refuse_input(const char *input)
 {
-	if (input[0] == '/')
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("input cannot be a path yet: this version of imgapi has no file tree"),
-				 errdetail("Given: \"%s\".", input),
-				 errhint("Write 'https://…' or 'storage://NAME/path', or pass the bytes: SELECT img_submit(data, '{…}') FROM photo;")));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("input is neither a URL nor a storage URI"),
-			 errdetail("Given: \"%.60s\". Allowed: http://…, https://…, storage://NAME/path.", input),
+			 errmsg("input is neither a URL nor a storage URI nor a path"),
+			 errdetail("Given: \"%.60s\". Allowed: http://…, https://…, storage://NAME/path, /folder/picture.jpg.", input),
 			 errhint("Bytes are passed as bytea: SELECT img_submit(data, '{…}') FROM photo; or cast a literal: '\\x…'::bytea")));
 }
 
@@ -97,6 +91,11 @@ img_check_input(const char *input, Oid role)
 	if (is_url(input))
 	{
 		check_url(input);
+		return;
+	}
+	if (img_is_file(input))
+	{
+		img_file_check(input, role);
 		return;
 	}
 	if (!is_storage(input))
@@ -129,13 +128,13 @@ img_check_destination(const char *destination, Oid role)
 char *
 img_input_name(const char *input)
 {
-	const char *end = input + strcspn(input, "?#");
+	const char *end = input + strcspn(input, img_is_file(input) ? "" : "?#");
 	const char *begin = end;
 	const char *dot;
 
 	while (begin > input && begin[-1] != '/')
 		begin--;
-	if (begin - input < 3 || begin[-2] == '/' || begin == end)
+	if (begin == end || (!img_is_file(input) && (begin - input < 3 || begin[-2] == '/')))
 		return NULL;			/* "https://host" has none */
 	dot = end;
 	while (dot > begin && *dot != '.')

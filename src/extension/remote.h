@@ -17,7 +17,7 @@ extern bool img_is_remote(const char *input);
 
 /*
  * At submit: a text that can be the input of a job, from which that role may
- * read.  Errors: 22P02 no URL and no storage URI, 42704, 42501, 0A000.
+ * read.  Errors: 22P02 no URL, storage URI or path, 42704, 42501, 02000, 22023.
  */
 extern void img_check_input(const char *input, Oid role);
 

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "extension/file_tree.h"
 #include "extension/home.h"
 #include "extension/remote.h"
 #include "extension/remote_job.h"
@@ -98,6 +99,11 @@ check_input(const char *input)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the server cannot get the picture: it is in the database, and imgapi.public_url is not set"),
 				 errhint("Give a URL or storage://NAME/path of an S3 server, or start imgapi-gateway and ALTER SYSTEM SET imgapi.public_url = 'https://pictures.example.com'; SELECT pg_reload_conf();")));
+	if (input != NULL && img_is_file(input))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a picture in the file tree cannot be the input of a server by its path"),
+				 errhint("Pass its bytes: SELECT img_submit(img_file_read(%s), '{...}', server => 'NAME');", quote_literal_cstr(input))));
 	if (input != NULL && strncmp(input, "storage://", 10) == 0)
 	{
 		ImgStorageUri uri;

@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "extension/callback.h"
 #include "extension/compile.h"
+#include "extension/file_tree.h"
 #include "extension/home.h"
 #include "extension/imgapi.h"
 #include "extension/operation.h"
@@ -32,6 +33,7 @@ PG_FUNCTION_INFO_V1(img_submit);
 PG_FUNCTION_INFO_V1(img_submit_text);
 PG_FUNCTION_INFO_V1(img_submit_operation);
 PG_FUNCTION_INFO_V1(img_submit_operation_text);
+PG_FUNCTION_INFO_V1(img_submit_operation_beside);
 PG_FUNCTION_INFO_V1(img_cancel);
 PG_FUNCTION_INFO_V1(img_retry);
 PG_FUNCTION_INFO_V1(img_start_worker);
@@ -57,6 +59,7 @@ typedef struct Submission
 	char	   *input;			/* URL or storage URI; NULL: the bytes are given */
 	char	   *server;			/* that does it; NULL: the database */
 	char	   *callback_url;	/* NULL: nobody is told */
+	char	   *folder;			/* of the file tree, for the results; NULL: none */
 } Submission;
 #define ARGUMENT(submission, which) ((submission)->first + (which) - SERVER)
 
@@ -228,7 +231,7 @@ check_servers(const ImgCompiled *request)
 {
 	if (request->destination != NULL)
 		img_check_destination(request->destination, GetUserId());
-	if (request->other != NULL && img_is_remote(request->other))
+	if (request->other != NULL && (img_is_remote(request->other) || img_is_file(request->other)))
 		img_check_input(request->other, GetUserId());
 }
 
@@ -393,7 +396,7 @@ submit_operation(FunctionCallInfo fcinfo, Submission *submission)
 	}
 	img_compile_steps(data, type, &compiled);
 	check_servers(&compiled);
-	submission->request = img_operation_request(operation_id, data);
+	submission->request = img_operation_request(operation_id, data, submission->folder);
 	check_server(submission, type);
 	return submit(fcinfo, home, submission);
 }
@@ -414,6 +417,23 @@ img_submit_operation_text(PG_FUNCTION_ARGS)
 
 	img_require_writable(submission.function);
 	submission.input = check_text(fcinfo);
+	return submit_operation(fcinfo, &submission);
+}
+
+/* The results become files beside the input, which is one. */
+Datum
+img_submit_operation_beside(PG_FUNCTION_ARGS)
+{
+	Submission	submission = {"img_operations_exec()", "operation", NULL, OPERATION_SERVER};
+
+	img_require_writable(submission.function);
+	submission.input = check_text(fcinfo);
+	if (!img_is_file(submission.input))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is not a path of the file tree", submission.input),
+				 errhint("SELECT path FROM img_file_list('/');")));
+	submission.folder = img_file_folder(submission.input);
 	return submit_operation(fcinfo, &submission);
 }
 

@@ -192,7 +192,7 @@ operation_request(const ImgHome *home, Trigger *trigger, ImgUpload *upload)
 					 errmsg("trigger \"%s\": operation \"%s\" makes several pictures of one, but column \"%s\" holds one",
 							trigger->tgname, operation_id, upload->target_column),
 					 errhint("Make the target column a uuid: it becomes the job, whose pictures img_object lists.")));
-	request = img_operation_request(operation_id, data);
+	request = img_operation_request(operation_id, data, NULL);
 	check_server(upload, type, request);
 	return request;
 }

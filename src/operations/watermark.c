@@ -27,7 +27,7 @@ enum
 };
 
 static const ImgArgument arguments[] = {
-	{"image", IMG_PICTURE, PICTURE, .required = true, .help = "the watermark: \"storage://NAME/path\", or the id of the job whose output it is"},
+	{"image", IMG_PICTURE, PICTURE, .required = true, .help = "the watermark: \"/folder/picture.png\", \"storage://NAME/path\", or the id of the job whose output it is"},
 	{"gravity", IMG_CHOICE, GRAVITY, .initial = IMG_GRAVITY_CENTER, .choices = img_gravities, .help = "where it lies"},
 	{"x", IMG_INTEGER, X, -65499, 65499, .help = "pixels from where gravity says"},
 	{"y", IMG_INTEGER, Y, -65499, 65499, .help = "pixels from where gravity says"},

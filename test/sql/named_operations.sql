@@ -182,7 +182,7 @@ SELECT img_wait(:'job');
 SELECT ordinal, replace(name, :'job', 'JOB'), replace(path, :'job', 'JOB') FROM img_object WHERE job_id = :'job' AND role = 'output';
 SELECT pg_temp.error_of($$SELECT img_submit_operation(pg_temp.picture('png'), 'nothing')$$);
 SELECT pg_temp.error_of($$SELECT img_submit_operation(pg_temp.picture('png'), NULL)$$);
-SELECT pg_temp.error_of($$SELECT img_submit_operation('/a/b.png'::text, 'tiles')$$);
+SELECT pg_temp.error_of($$SELECT img_submit_operation('/aa/bb.png'::text, 'tiles')$$);
 SELECT pg_temp.error_of($$SELECT img_submit_operation(pg_temp.picture('png'), 'tiles', server => 'nhn')$$);
 SELECT pg_temp.error_of($$SELECT img_queue('00000000-0000-7000-8000-000000000000')$$);
 -- the steps are those at the time of the call

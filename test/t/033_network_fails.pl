@@ -94,11 +94,11 @@ job_is($node, $id, 'attempts, max_attempts > 1', '1|t', '… is not tried again'
 # ------------------------------------------------------------- at submit
 
 fails_with($node, 'SELECT img_submit(' . "'$_->[0]'::text" . ')', $_->[1], $_->[2], "input " . substr $_->[0], 0, 40)
-  foreach ['ftp://example.com/a.png', '22P02', qr/neither a URL nor a storage URI/],
+  foreach ['ftp://example.com/a.png', '22P02', qr/neither a URL nor a storage URI nor a path/],
   ['http://', '22P02', qr/no host/],
   ['http://user:hush@example.com/', '22P02', qr/user name or password/],
   ['http://example.com/a b.png', '22P02', qr/blank/],
-  ['/folder/a.png', '0A000', qr/no file tree/],
+  ['/folder/aa.png', '02000', qr/no file/],
   ['storage://nobody/a.png', '42704', qr/"nobody" does not exist/],
   ['http://example.com/' . 'a' x 5000, '54000', qr/more than the 4096/];
 
