@@ -10,7 +10,8 @@
 -- meet at img_file_path.
 --
 -- What is read often and what is long are apart: a list reads no pictures. There
--- is no foreign key from a file to its folder: pg_dump would warn of a circle.
+-- are no foreign keys: pg_restore would load bytes before files, and pg_dump warn
+-- of a circle of folders.
 
 CREATE TABLE @extschema@.img_file (
 	id uuid PRIMARY KEY DEFAULT @extschema@.img_new_id(),
@@ -58,7 +59,7 @@ COMMENT ON COLUMN @extschema@.img_file.folder IS 'path of its folder; empty: the
 COMMENT ON COLUMN @extschema@.img_file.source_id IS 'img_file.id of the file that it was produced from';
 
 CREATE TABLE @extschema@.img_file_content (
-	file_id uuid PRIMARY KEY REFERENCES @extschema@.img_file (id) ON DELETE CASCADE,
+	file_id uuid PRIMARY KEY,
 	owner regrole NOT NULL,
 	sha256 bytea NOT NULL,
 	data bytea NOT NULL
@@ -69,6 +70,17 @@ COMMENT ON COLUMN @extschema@.img_file_content.file_id IS 'img_file.id';
 COMMENT ON COLUMN @extschema@.img_file_content.owner IS 'img_file.owner';
 COMMENT ON COLUMN @extschema@.img_file_content.sha256 IS 'of the bytes';
 COMMENT ON COLUMN @extschema@.img_file_content.data IS 'the picture';
+
+CREATE FUNCTION @extschema@.img_file_content_delete() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+	DELETE FROM @extschema@.img_file_content c USING gone g WHERE c.file_id = g.id AND NOT g.is_folder;
+	RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_file_content_delete() IS 'Internal, trigger: the bytes of files go with them.';
+CREATE TRIGGER content AFTER DELETE ON @extschema@.img_file
+	REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.img_file_content_delete();
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.img_file', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.img_file_content', '');

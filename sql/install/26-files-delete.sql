@@ -54,10 +54,10 @@ BEGIN
 				HINT = pg_catalog.format('BEGIN ISOLATION LEVEL READ COMMITTED; SELECT img_folder_delete(%L);', folder_id);
 	ELSIF FOUND THEN
 		PERFORM @extschema@.img_folder_hold(gone.folder, gone.owner, false);
-		SELECT f.* INTO gone FROM @extschema@.img_file f WHERE f.id = folder_id FOR UPDATE;
+		PERFORM FROM @extschema@.img_file f WHERE f.id = folder_id FOR UPDATE;
 	END IF;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION 'there is no folder %', COALESCE(folder_id::text, 'null')
+		RAISE EXCEPTION 'there is no folder %', COALESCE('"' || gone.path || '"', folder_id::text, 'null')
 			USING ERRCODE = '02000', DETAIL = 'Folders are visible to the role that has made them. NHN code: 20001.',
 				HINT = 'SELECT id, path FROM img_file_list(''/'') WHERE is_folder;';
 	END IF;

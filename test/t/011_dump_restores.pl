@@ -38,6 +38,14 @@ $old->safe_psql('postgres', q{
 	SELECT img_operation_put('own', '[{"templateOperationId": "resize_fix", "option": {"width": 7, "height": 5}}]', 'mine', false);
 	SELECT img_operation_put('100x100', '[{"templateOperationId": "resize_fix", "option": {"width": 9, "height": 4}}]');
 });
+
+# Files, one of them in a folder below another.
+$old->safe_psql('postgres', "SELECT img_folder_create('/logos/small'), img_file_put('/shop.png', $picture)");
+$old->safe_psql('postgres', "SELECT img_file_put('/logos/small/logo.png', " . literal(png(8, 8)) . ')');
+my $files = q{SELECT string_agg(format('%s %s %s %s %s %s %s %s', f.id, path, name, folder, f.owner, bytes, width, md5(data)), E'\n' ORDER BY path)
+	FROM img_file f LEFT JOIN img_file_content c ON c.file_id = f.id};
+my $files_before = $old->safe_psql('postgres', $files);
+
 my $operations = q{SELECT string_agg(format('%s %s %s %s %s %s', operation_id, owner, template, realtime_service, description, data), E'\n'
 	ORDER BY operation_id, template) FROM img_operation};
 my $operations_before = $old->safe_psql('postgres', $operations);
@@ -73,6 +81,9 @@ sub has_everything
 	is($node->safe_psql('postgres', $operations), $operations_before, '… operations are there, templates once');
 	is($node->safe_psql('postgres', "SELECT (img_info(image)).width FROM img_apply($picture, '100x100')"), 9,
 		'… one with the name of a template goes before it');
+	is($node->safe_psql('postgres', $files), $files_before, '… files are there');
+	is($node->safe_psql('postgres', qq{SELECT (img_info(img_edit($picture, '{"watermark": {"image": "/logos/small/logo.png"}}'))).width}), 64,
+		'… and can be read');
 	is($node->safe_psql('postgres', 'SELECT nextval(\'img_task_id\') > max(task_id) FROM img_job'), 't', '… and go on');
 }
 
