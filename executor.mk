@@ -7,7 +7,7 @@
 
 PKG_CONFIG ?= pkg-config
 
-EXECUTOR_PACKAGES = vips gmodule-2.0 libjpeg libpng libwebp lcms2 libseccomp
+EXECUTOR_PACKAGES = vips gmodule-2.0 libjpeg libpng libwebp lcms2 libseccomp libarchive
 EXECUTOR_SRC = $(PLAN_SRC) $(sort $(wildcard src/program/*.c src/executor/*.c))
 EXECUTOR_DIR = build/executor$(if $(ASAN),-asan)
 EXECUTOR_OBJS = $(EXECUTOR_SRC:src/%.c=$(EXECUTOR_DIR)/%.o)
@@ -25,7 +25,7 @@ $(EXECUTOR): $(EXECUTOR_OBJS)
 $(EXECUTOR_DIR)/%.o: src/%.c $(wildcard src/*/*.h) executor.mk
 	@mkdir -p $(@D)
 	@$(PKG_CONFIG) --exists $(EXECUTOR_PACKAGES) || { \
-		echo "imgapi-executor needs $(EXECUTOR_PACKAGES). On Debian: apt-get install pkg-config libvips-dev libjpeg-dev libpng-dev libwebp-dev liblcms2-dev libseccomp-dev" >&2; exit 1; }
+		echo "imgapi-executor needs $(EXECUTOR_PACKAGES). On Debian: apt-get install pkg-config libvips-dev libjpeg-dev libpng-dev libwebp-dev liblcms2-dev libseccomp-dev libarchive-dev" >&2; exit 1; }
 	$(CC) $(EXECUTOR_CFLAGS) $(if $(ASAN),$(EXECUTOR_ASAN)) -DIMG_VIPS_LIBDIR='"'$$($(PKG_CONFIG) --variable=libdir vips)'"' \
 		$$($(PKG_CONFIG) --cflags $(EXECUTOR_PACKAGES)) -c -o $@ $<
 

@@ -283,7 +283,7 @@ BEGIN
 	IF extension IS NULL OR extension <> ALL (pg_catalog.string_to_array(extensions, ', ')) THEN
 		RAISE EXCEPTION '"%" does not have the name of a picture', path
 			USING ERRCODE = '0A000', DETAIL = pg_catalog.format('Names end in one of: %s. NHN code: 5005.', extensions),
-				HINT = 'SELECT ext FROM img_formats() WHERE allowed;';
+				HINT = CASE WHEN extension = 'zip' THEN 'img_files_put() unpacks archives.' ELSE 'SELECT ext FROM img_formats() WHERE allowed;' END;
 	ELSIF data IS NULL OR data = '' THEN
 		RAISE EXCEPTION 'the picture "%" is empty', path
 			USING ERRCODE = '22000', DETAIL = 'NHN code: 10002.', HINT = pg_catalog.format('SELECT img_file_put(%L, data) FROM photo;', path);
@@ -375,6 +375,48 @@ END $$;
 COMMENT ON FUNCTION @extschema@.img_file_put(text, bytea, bool, bool, text[]) IS
 	'Puts a picture into your file tree. autorename: a path that is taken gets a number, as in name(1).jpg; overwrite: the file that is there is replaced. operation_ids: these run on it, see img_operations_exec(). Errors: 22023 for what is no path, 02000 when its folder is missing, 55000 when it is there already, 22000 for what is no picture, 0A000, 54000.';
 
+CREATE FUNCTION @extschema@.img_archive_put(base text, archive bytea, overwrite bool, autorename bool, operation_ids text[])
+	RETURNS SETOF @extschema@.img_file
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	extensions constant text := (SELECT pg_catalog.string_agg(e, '|') FROM @extschema@.img_formats() f, pg_catalog.unnest(f.ext) e
+		WHERE f.allowed AND f.can_load);
+	given @extschema@.img_piece;
+	folder text;
+	detail text;
+	hint text;
+BEGIN
+	IF archive IS NULL OR archive = '' THEN
+		RAISE EXCEPTION 'the archive is empty'
+			USING ERRCODE = '22000', DETAIL = 'It has 0 bytes. NHN code: 10002.', HINT = 'SELECT path FROM img_files_put(''/folder'', ARRAY[''all.zip''], ARRAY[data]);';
+	END IF;
+	FOR given IN SELECT * FROM @extschema@.img_unpack(archive) LOOP
+		-- what programs put into archives besides
+		IF given.name !~* ('\.(' || extensions || ')$') OR given.name ~ '(^|/)(__MACOSX/|\.[^./])' THEN
+			RAISE WARNING '"%" is left out: it does not have the name of a picture', given.name;
+			CONTINUE;
+		END IF;
+		folder := base || pg_catalog.regexp_replace('/' || given.name, '/[^/]*$', '');
+		IF folder <> base THEN
+			BEGIN
+				PERFORM @extschema@.img_folder_create(folder);
+			EXCEPTION WHEN object_not_in_prerequisite_state THEN
+				NULL;			-- it is there
+			END;
+		END IF;
+		RETURN NEXT @extschema@.img_file_put(base || '/' || given.name, given.image, overwrite, autorename, operation_ids);
+	END LOOP;
+EXCEPTION WHEN data_exception OR feature_not_supported OR program_limit_exceeded THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	IF detail LIKE '%NHN code%' THEN
+		RAISE;
+	END IF;
+	RAISE EXCEPTION '%', SQLERRM USING ERRCODE = SQLSTATE, DETAIL = 'NHN code: 10002.', HINT = COALESCE(hint, '');
+END $$;
+COMMENT ON FUNCTION @extschema@.img_archive_put(text, bytea, bool, bool, text[]) IS
+	'Internal: img_files_put() of what is in an archive.';
+
 CREATE FUNCTION @extschema@.img_files_put(basepath text, names text[], data bytea[], overwrite bool DEFAULT false,
 	autorename bool DEFAULT false, operation_ids text[] DEFAULT '{}') RETURNS SETOF @extschema@.img_file
 LANGUAGE plpgsql VOLATILE
@@ -393,7 +435,10 @@ BEGIN
 			USING ERRCODE = '54000', DETAIL = 'NHN code: 11003.', HINT = 'Put them in several calls.';
 	END IF;
 	FOR place IN 1 .. pg_catalog.cardinality(names) LOOP
-		IF pg_catalog.strpos(names[place], '/') > 0 THEN
+		IF names[place] ILIKE '%.zip' THEN
+			RETURN QUERY SELECT * FROM @extschema@.img_archive_put(base, data[place], overwrite, autorename, operation_ids);
+			CONTINUE;
+		ELSIF pg_catalog.strpos(names[place], '/') > 0 THEN
 			RAISE EXCEPTION 'a name must not have a / in it'
 				USING ERRCODE = '22023', DETAIL = pg_catalog.format('Given: "%s". NHN code: 11050.', pg_catalog.left(names[place], 200)),
 					HINT = pg_catalog.format('Put it into its folder: SELECT img_file_put(%L, …);', base || '/' || pg_catalog.left(names[place], 200));
@@ -402,4 +447,4 @@ BEGIN
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_files_put(text, text[], bytea[], bool, bool, text[]) IS
-	'Puts several pictures into a folder of your file tree, as img_file_put() each: all of them or, with an error, none.';
+	'Puts several pictures into a folder of your file tree, as img_file_put() each: all of them or, with an error, none. Names that end in .zip are those of archives, which are unpacked, folders and all.';

@@ -33,6 +33,11 @@ CREATE FUNCTION @extschema@.img_apply(image bytea, operation_id text) RETURNS SE
 COMMENT ON FUNCTION @extschema@.img_apply(bytea, text) IS
 	'Runs a named operation in this session; slice and grid give several rows. No row for NULL. Errors: 02000 when there is no such operation, else as img_edit().';
 
+CREATE FUNCTION @extschema@.img_unpack(archive bytea) RETURNS SETOF @extschema@.img_piece
+	LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100000 ROWS 100 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.img_unpack(bytea) IS
+	'Internal: the files in a zip archive, in its order. Errors: 22000 when it is broken, 0A000 for what is no zip archive or encrypted, 54000 beyond 10,000 files or 512 MB.';
+
 -- IMMUTABLE, unlike the others: settings decide whether a picture is looked at,
 -- never what is seen in it. So they can fill generated columns and indexes, and
 -- the picture that one compares with is looked at once.

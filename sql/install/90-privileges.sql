@@ -34,8 +34,8 @@ BEGIN
 		WHERE p.pronamespace = '@extschema@'::regnamespace
 			AND p.proname IN ('img_info', 'img_edit', 'img_thumbnail', 'img_apply', 'img_phash', 'img_blurhash',
 				'img_dominant_color', 'img_submit', 'img_submit_batch', 'img_storage_list', 'img_submit_operation', 'img_retry', 'img_callback_secret', 'img_callback_retry', 'img_webhook', 'img_on_upload', 'img_operation_put', 'img_operation_delete',
-				'img_folder_create', 'img_file_put', 'img_files_put', 'img_file_store', 'img_file_delete', 'img_folder_delete',
-				'img_operations_exec', 'img_file_operate', 'img_folder_inputs', 'img_submit_operation_beside')
+				'img_folder_create', 'img_file_put', 'img_files_put', 'img_file_store', 'img_archive_put', 'img_file_delete', 'img_folder_delete',
+				'img_operations_exec', 'img_file_operate', 'img_folder_inputs', 'img_unpack', 'img_submit_operation_beside')
 	LOOP
 		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', f, role);
 	END LOOP;

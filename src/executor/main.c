@@ -22,6 +22,7 @@
 #include "executor/memory.h"
 #include "executor/request.h"
 #include "executor/serve.h"
+#include "executor/unpack.h"
 #include "program/start.h"
 
 typedef struct Settings
@@ -110,6 +111,7 @@ main(int argc, char **argv)
 		return refuse(socket, "libvips does not start", vips_error_buffer());
 	sandbox = img_sandbox_early(settings.sandbox, &img_executor_confinement);
 	img_library_warm();
+	img_unpack_warm();
 	img_sandbox_limits(settings.memory > 0 ? settings.memory + IMG_KEPT_MEGABYTES : 0, IMG_EXECUTOR_DESCRIPTORS);
 	sandbox = img_sandbox_close(settings.sandbox, &img_executor_confinement, sandbox, &problem);
 	if (sandbox == NULL)

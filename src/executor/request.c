@@ -17,6 +17,7 @@
 #include "executor/memory.h"
 #include "executor/pipeline.h"
 #include "executor/request.h"
+#include "executor/unpack.h"
 
 /* A deadline that libvips does not notice ends the process this much later. */
 #define GRACE_MS	500
@@ -281,6 +282,26 @@ work(ImgPicture *picture, Answer *answer)
 	return true;
 }
 
+/* Where the output goes: into the reply, or in place of the input. */
+static bool
+hand_over(ImgPicture *picture, const ImgCall *call, Answer *answer)
+{
+	size_t		length = answer->reply.output_length;
+	int			fd = memfd_of(call, picture->request);
+
+	drop_input(picture);
+	answer->reply.place = length <= IMG_INLINE_OUTPUT ? IMG_INLINE : IMG_MEMFD;
+	if (answer->reply.place == IMG_INLINE)
+		return true;
+	if (fd < 0)
+		return img_fail_picture(picture, IMG_FAILURE, IMG_STAGE_ENCODE,
+								"there is no place for a result of %zu bytes", length);
+	if (img_write_all(fd, answer->output, length, 0) != 0)
+		return img_fail_picture(picture, IMG_FAILURE, IMG_STAGE_ENCODE,
+								"the result could not be handed over: %s", g_strerror(errno));
+	return true;
+}
+
 static bool
 keep(ImgPicture *picture, Answer *answer)
 {
@@ -296,30 +317,23 @@ keep(ImgPicture *picture, Answer *answer)
 static bool
 edit(ImgPicture *picture, const ImgCall *call, Answer *answer)
 {
-	size_t		length;
-
 	if (!img_plan_valid(call->message + sizeof(ImgRequest), picture->request->plan_length, &picture->plan))
 		return img_fail_picture(picture, IMG_BAD_PLAN, IMG_STAGE_READ, "this is not a plan of this version");
 	if (!take_input(picture, call) || !img_open(picture) || !choose_output(picture) ||
 		!(img_stays_unchanged(picture) ? keep : work) (picture, answer))
 		return false;
-	length = answer->reply.output_length;
-	drop_input(picture);
-	if (length <= IMG_INLINE_OUTPUT)
-		answer->reply.place = IMG_INLINE;
-	else
-	{
-		int			fd = memfd_of(call, picture->request);
+	return hand_over(picture, call, answer);
+}
 
-		if (fd < 0)
-			return img_fail_picture(picture, IMG_FAILURE, IMG_STAGE_ENCODE,
-									"there is no place for a result of %zu bytes", length);
-		if (img_write_all(fd, answer->output, length, 0) != 0)
-			return img_fail_picture(picture, IMG_FAILURE, IMG_STAGE_ENCODE,
-									"the result could not be handed over: %s", g_strerror(errno));
-		answer->reply.place = IMG_MEMFD;
-	}
-	return true;
+static bool
+unpack(ImgPicture *picture, const ImgCall *call, Answer *answer)
+{
+	size_t		length = 0;
+
+	if (!take_input(picture, call) || !img_unpack(picture, &answer->output, &length))
+		return false;
+	answer->reply.output_length = length;
+	return hand_over(picture, call, answer);
 }
 
 static void
@@ -349,6 +363,9 @@ run(ImgPicture *picture, const ImgCall *call, Answer *answer)
 		case IMG_BLURHASH:
 		case IMG_DOMINANT_COLOR:
 			describe(picture, call, answer);
+			break;
+		case IMG_UNPACK:
+			unpack(picture, call, answer);
 			break;
 		case IMG_FORMATS:
 			img_library_abilities(answer->ability);

@@ -16,6 +16,7 @@
 #include "extension/settings.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/array.h"
@@ -29,6 +30,7 @@ PG_FUNCTION_INFO_V1(img_phash);
 PG_FUNCTION_INFO_V1(img_phash_distance);
 PG_FUNCTION_INFO_V1(img_blurhash);
 PG_FUNCTION_INFO_V1(img_dominant_color);
+PG_FUNCTION_INFO_V1(img_unpack);
 PG_FUNCTION_INFO_V1(img_formats_list);
 
 #define BLURHASH_LENGTH	28
@@ -144,6 +146,50 @@ img_apply(PG_FUNCTION_ARGS)
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+	return (Datum) 0;
+}
+
+/* The files in an archive, as an executor lists them: no length is believed. */
+static void
+put_entries(const char *at, size_t left, ReturnSetInfo *result)
+{
+	for (int i = 0; left > 0; i++)
+	{
+		ImgEntry	entry;
+		Datum		values[3] = {Int32GetDatum(i)};
+		bool		nulls[3] = {false};
+
+		if (left < sizeof(entry))
+			elog(ERROR, "the image executor lists files in other words than this library");
+		memcpy(&entry, at, sizeof(entry));
+		at += sizeof(entry);
+		left -= sizeof(entry);
+		if (entry.name_length > left || entry.length > left - entry.name_length)
+			elog(ERROR, "the image executor lists files in other words than this library");
+		if (!pg_verify_mbstr(PG_UTF8, at, entry.name_length, true))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the name of file %d in the archive is not UTF-8", i + 1),
+					 errhint("Pack it with a program that writes names in UTF-8.")));
+		values[1] = CStringGetTextDatum(pg_any_to_server(pnstrdup(at, entry.name_length), entry.name_length, PG_UTF8));
+		values[2] = PointerGetDatum(cstring_to_text_with_len(at + entry.name_length, entry.length));
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		pfree(DatumGetPointer(values[2]));
+		at += entry.name_length + entry.length;
+		left -= entry.name_length + entry.length;
+	}
+}
+
+Datum
+img_unpack(PG_FUNCTION_ARGS)
+{
+	ImgAnswer	answer;
+
+	InitMaterializedSRF(fcinfo, 0);
+	ask(IMG_UNPACK, NULL, picture_argument(fcinfo, 0), NULL, &answer);
+	if (answer.outputs == 0)
+		elog(ERROR, "the image executor gave no result");
+	put_entries(VARDATA(answer.output->data), answer.output->bytes, (ReturnSetInfo *) fcinfo->resultinfo);
 	return (Datum) 0;
 }
 

@@ -66,7 +66,9 @@ typedef enum ImgRequestType
 	IMG_FORMATS,				/* what can be loaded and saved */
 	IMG_PHASH,					/* the output is a native uint64_t, */
 	IMG_BLURHASH,				/* text of 28 characters, */
-	IMG_DOMINANT_COLOR			/* text as "#rrggbb", or nothing */
+	IMG_DOMINANT_COLOR,			/* text as "#rrggbb", or nothing */
+	IMG_UNPACK					/* the input is an archive, the output one
+								 * ImgEntry after the other */
 } ImgRequestType;
 
 /* Where the bytes of a picture are. */
@@ -177,6 +179,18 @@ typedef struct ImgPiece
 	uint64_t	length;
 	ImgFacts	facts;
 } ImgPiece;
+
+/* One of the files in an archive; name and bytes follow. */
+typedef struct ImgEntry
+{
+	uint64_t	length;
+	uint32_t	name_length;
+	uint32_t	unused;
+} ImgEntry;
+
+/* All files in an archive: the most, and their bytes together with their names. */
+#define IMG_MAX_ENTRIES		10000
+#define IMG_MAX_UNPACKED	(512 * 1024 * 1024)
 
 /* The output of IMG_FORMATS: one for each of img_formats[]. */
 typedef struct ImgFormatAbility

@@ -15,6 +15,7 @@ import test_resizing
 import test_operations
 import test_pieces
 import test_describe
+import test_unpack
 import test_limits
 import test_process
 

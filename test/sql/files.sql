@@ -94,6 +94,55 @@ SELECT pg_temp.error_of($$SELECT img_files_put('/two', '{NULL}', ARRAY[pg_temp.p
 SELECT pg_temp.error_of($$SELECT img_files_put('/none', '{d4.png}', ARRAY[pg_temp.picture('gif')])$$);
 SELECT left(pg_temp.error_of($$SELECT img_files_put('/two', array_fill('d4.png'::text, ARRAY[10001]), array_fill(''::bytea, ARRAY[10001]))$$), 60);
 SELECT count(*) FROM img_file WHERE path LIKE '%/d4.png';
+-- Archives are unpacked, folders and all; what is no picture is left out
+\set ECHO none
+CREATE TEMP TABLE archive (name text PRIMARY KEY, data bytea);
+INSERT INTO archive VALUES
+	('pictures', decode('
+504b03041400000008000000215c563d125f6b00000070000000070000007265642e706e67eb0cf073e7e592e2626060e0f5f4700902d20a402cc1c1
+0424450c33928194b9a78b6348c5ade43d8b171e74e0fa10a9e034a94a8d4daa3990db4d57626b8245c40121b54dad2abcbf5d84dc1e275c6902892f
+30636038b08c655df5c4be60a0110c9eae7e2eeb9c129a00504b03041400000008000000215c0000000002000000000000000700000073756d6d6572
+2f0300504b03041400000808000000215c3aefa308a6000000a30000001200000073756d6d65722f6772c3b6c39f652e67696673f774b3304f546090
+606864607876c746e3848d91cd9d3b1a1a3a0c40001277e0a86160e790f1d8f0a0818143582b46e2c082c38d3cca6a220e1b171ded6662c8b87362a3
+72433bbfaad7118f4d8b8e4f96f69ee6d229b4c479a260ac54cbc98034c759dca193522a83d4dde6c9d5c6b1dcbaa8e63887abd7c9a52b60a5c332df
+b94eb91aa2ab2e3707b446a99c0a5cedb94e6a6f108b74984e244392f124df6a3305066b00504b03041400000008000000215c8316dc8c0300000001
+0000001000000073756d6d65722f2e44535f53746f7265ab0000504b03041400000008000000215c8316dc8c0300000001000000100000005f5f4d41
+434f53582f7265642e706e67ab0000504b03041400000008000000215c8316dc8c03000000010000000b00000072656164206d652e747874ab000050
+4b010214031400000008000000215c563d125f6b000000700000000700000000000000000000008001000000007265642e706e67504b010214031400
+000008000000215c00000000020000000000000007000000000000000000000080019000000073756d6d65722f504b01021403140000080800000021
+5c3aefa308a6000000a30000001200000000000000000000008001b700000073756d6d65722f6772c3b6c39f652e676966504b010214031400000008
+000000215c8316dc8c030000000100000010000000000000000000000080018d01000073756d6d65722f2e44535f53746f7265504b01021403140000
+0008000000215c8316dc8c03000000010000001000000000000000000000008001be0100005f5f4d41434f53582f7265642e706e67504b0102140314
+00000008000000215c8316dc8c03000000010000000b00000000000000000000008001ef01000072656164206d652e747874504b0506000000000600
+06005f0100001b0200000000', 'hex')),
+	('escape', decode('
+504b03041400000008000000215c563d125f6b000000700000000d0000002e2e2f6573636170652e706e67eb0cf073e7e592e2626060e0f5f4700902
+d20a402cc1c10424450c33928194b9a78b6348c5ade43d8b171e74e0fa10a9e034a94a8d4daa3990db4d57626b8245c40121b54dad2abcbf5d84dc1e
+275c6902892f30636038b08c655df5c4be60a0110c9eae7e2eeb9c129a00504b010214031400000008000000215c563d125f6b000000700000000d00
+000000000000000000008001000000002e2e2f6573636170652e706e67504b050600000000010001003b000000960000000000', 'hex')),
+	('broken', decode('
+504b03041400000008000000215c563d125f6b0000007000000008000000676f6f642e706e67eb0cf073e7e592e2626060e0f5f4700902d20a402cc1
+c10424450c33928194b9a78b6348c5ade43d8b171e74e0fa10a9e034a94a8d4daa3990db4d57626b8245c40121b54dad2abcbf5d84dc1e275c690289
+2f30636038b08c655df5c4be60a0110c9eae7e2eeb9c129a00504b03041400000008000000215ca409077a0a000000080000000a00000062726f6b65
+6e2e706e67eb0cf073e7e592e20200504b010214031400000008000000215c563d125f6b000000700000000800000000000000000000008001000000
+00676f6f642e706e67504b010214031400000008000000215ca409077a0a000000080000000a000000000000000000000080019100000062726f6b65
+6e2e706e67504b050600000000020002006e000000c30000000000', 'hex'));
+CREATE FUNCTION pg_temp.archive(name text) RETURNS bytea LANGUAGE sql AS 'SELECT a.data FROM pg_temp.archive a WHERE a.name = $1';
+\set ECHO all
+SELECT pg_temp.shown(img_folder_create('/packed'));
+SELECT pg_temp.shown(f) FROM img_files_put('/packed', '{all.ZIP,blue.png}', ARRAY[pg_temp.archive('pictures'), pg_temp.picture('png')]) f;
+SELECT path, img_file_read(path) = pg_temp.picture('gif') FROM img_file_list('/packed/summer');
+SELECT pg_temp.shown(f) FROM img_files_put('/packed', '{again.zip}', ARRAY[pg_temp.archive('pictures')], autorename => true) f;
+SELECT pg_temp.error_of($$SELECT img_files_put('/packed', '{all.zip}', ARRAY[pg_temp.archive('pictures')])$$);
+SELECT pg_temp.error_of($$SELECT img_files_put('/packed', '{all.zip}', ARRAY[pg_temp.archive('escape')])$$);
+SELECT pg_temp.error_of($$SELECT img_files_put('/packed', '{all.zip}', ARRAY[pg_temp.archive('broken')])$$);
+SELECT pg_temp.error_of($$SELECT img_files_put('/packed', '{all.zip}', ARRAY[substr(pg_temp.archive('pictures'), 1, 300)])$$);
+SELECT pg_temp.error_of($$SELECT img_files_put('/packed', '{all.zip}', ARRAY[pg_temp.picture('png')])$$);
+SELECT pg_temp.error_of($$SELECT img_files_put('/packed', '{all.zip}', ARRAY[NULL::bytea])$$);
+SELECT pg_temp.error_of($$SELECT img_file_put('/packed/all.zip', pg_temp.archive('pictures'))$$);
+SELECT count(*) FROM img_file WHERE path LIKE '%good.png';
+SELECT ordinal, name, octet_length(image) FROM img_unpack(pg_temp.archive('pictures'));
+SELECT pg_temp.shown(img_folder_delete(pg_temp.id_of('/packed')));
 -- Looking
 UPDATE img_file SET updated_at = '2026-01-01'::timestamptz + length(path) * interval '1 day';
 SELECT pg_temp.shown(f) FROM img_file_list('/one/') f;
@@ -301,6 +350,8 @@ SELECT pg_temp.error_of($$SELECT img_folder_delete_as('00000000-0000-7000-8000-0
 SELECT pg_temp.error_of($$SELECT img_operations_exec('/', '{/one.png}', '{gray}')$$);
 SELECT pg_temp.error_of($$SELECT img_file_operate('/one.png', '{gray}', NULL)$$);
 SELECT pg_temp.error_of($$SELECT img_folder_inputs('/')$$);
+SELECT pg_temp.error_of($$SELECT img_archive_put('', '', true, true, '{}')$$);
+SELECT pg_temp.error_of($$SELECT img_unpack('')$$);
 SELECT pg_temp.error_of($$SELECT img_submit_operation_beside('/one.png', 'gray')$$);
 SELECT pg_temp.error_of($$SELECT img_file_produced(NULL, NULL, NULL, NULL, NULL, NULL, 'postgres')$$);
 SELECT pg_temp.error_of($$INSERT INTO img_file (path, is_folder, owner) VALUES ('/xx', true, 'regress_draws')$$);
