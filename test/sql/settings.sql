@@ -1,4 +1,5 @@
 -- The settings: where they may be set, their defaults, their limits.
+\pset footer off
 \set VERBOSITY default
 SELECT name, context, vartype, unit, min_val, max_val, enumvals, boot_val FROM pg_settings WHERE name LIKE 'imgapi.%' ORDER BY name COLLATE "C";
 SELECT name FROM pg_settings WHERE name LIKE 'imgapi.%' AND (short_desc IS NULL OR short_desc !~ '\.$') ORDER BY name;

@@ -6,10 +6,10 @@
 \set ECHO all
 \set SHOW_CONTEXT never
 CREATE ROLE regress_imgapi_owner;
-CREATE ROLE regress_imgapi_door;
+CREATE ROLE regress_imgapi_gate;
 CREATE ROLE regress_imgapi_front;
 CREATE ROLE regress_imgapi_stranger;
-SELECT img_grant('regress_imgapi_owner'), img_grant('regress_imgapi_front'), img_grant_gateway('regress_imgapi_door');
+SELECT img_grant('regress_imgapi_owner'), img_grant('regress_imgapi_front'), img_grant_gateway('regress_imgapi_gate');
 CREATE SERVER claid TYPE 'claid' FOREIGN DATA WRAPPER imgapi;
 CREATE SERVER unsigned TYPE 'claid' FOREIGN DATA WRAPPER imgapi OPTIONS (poll_interval '50ms');
 CREATE SERVER topaz TYPE 'topaz' FOREIGN DATA WRAPPER imgapi OPTIONS (poll_interval '2min');
@@ -123,7 +123,7 @@ SELECT pg_temp.hand_in('claid', '{}', pg_temp.body(7));
 SET ROLE regress_imgapi_front;
 SELECT pg_temp.hand_in('claid', '{}', pg_temp.body(7));
 SELECT pg_temp.hand_in('unsigned', '{}', pg_temp.body(7));
-SET ROLE regress_imgapi_door;
+SET ROLE regress_imgapi_gate;
 SELECT pg_temp.hand_in('unsigned', '{}', pg_temp.body(7));
 SELECT pg_temp.hand_in('claid', '{}', pg_temp.body(7));
 SELECT img_webhook_take('me');
@@ -168,7 +168,7 @@ SELECT img_cancel(id) FROM job WHERE name IN ('unsigned', 'topaz', 'claid submit
 DELETE FROM img_job_live WHERE lease_owner IN ('me', 'another');
 DELETE FROM img_remote WHERE job_id IN (SELECT id FROM job);
 REVOKE ALL ON FUNCTION img_webhook FROM regress_imgapi_front;
-DROP OWNED BY regress_imgapi_owner, regress_imgapi_front, regress_imgapi_door;
-DROP ROLE regress_imgapi_owner, regress_imgapi_front, regress_imgapi_door, regress_imgapi_stranger;
+DROP OWNED BY regress_imgapi_owner, regress_imgapi_front, regress_imgapi_gate;
+DROP ROLE regress_imgapi_owner, regress_imgapi_front, regress_imgapi_gate, regress_imgapi_stranger;
 \set ECHO none
 \i test/include/dispatcher_on.sql
