@@ -274,6 +274,9 @@ BEGIN
 	IF live.callback_url IS NOT NULL THEN
 		INSERT INTO @extschema@.img_callback (job_id, owner, url) VALUES (live.id, live.owner, live.callback_url);
 	END IF;
+	IF live.server IS NOT NULL AND status = 'CANCELLED' THEN
+		PERFORM @extschema@.img_remote_let_go(live.id, live.request);
+	END IF;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_end(@extschema@.img_job_live, @extschema@.img_job_status) IS
 	'Internal: moves a job to img_job_ended without a result.';

@@ -22,12 +22,12 @@
 --				with r NULL: it raises what the API does not have
 --	poll		how far it is
 --	result		where the results are, if polls do not say so (state ready)
---	cancel		nobody wants it any more
+--	cancel		nobody wants it any more, be it preparing or submitted
 --	find		whether it has begun, when the answer to the submit was lost
 --
 -- Any others have names of the type's own. Before the submit they are led to by
 -- next, until it is submit; after it, a next is called at once; and the next of
--- an answer that ends the job (with urls, or failed) when its results are stored.
+-- an answer that ends the job (with urls, or a failure) when the job has ended.
 --
 -- The functions here call those, and decide; the dispatcher sends and receives.
 
@@ -67,7 +67,7 @@ COMMENT ON COLUMN @extschema@.img_remote.failures IS 'how often in a row that we
 COMMENT ON COLUMN @extschema@.img_remote.server IS 'foreign server';
 COMMENT ON COLUMN @extschema@.img_remote.server_type IS 'its type';
 COMMENT ON COLUMN @extschema@.img_remote.state IS 'preparing, submitting, submitted, done, failed or unknown: whether the server has begun is not known';
-COMMENT ON COLUMN @extschema@.img_remote.next_call IS 'what its server is called for next, before the submit or when the job has ended; NULL: nothing more';
+COMMENT ON COLUMN @extschema@.img_remote.next_call IS 'what its server is called for next, before the submit; NULL: it is submitted, or about to be';
 COMMENT ON COLUMN @extschema@.img_remote.remote_id IS 'what the server calls it';
 COMMENT ON COLUMN @extschema@.img_remote.status IS 'its state in the words of the server';
 COMMENT ON COLUMN @extschema@.img_remote.result IS 'what the server said: of its result, with its own link; before that, what the submit needs';

@@ -135,7 +135,6 @@ DECLARE
 	r @extschema@.img_remote;
 	step @extschema@.img_remote_step;
 	answer @extschema@.img_remote_answer;
-	document jsonb;
 	held text := @extschema@.img_remote_held(worker, job, attempt);
 BEGIN
 	IF held = 'locked' THEN
@@ -147,17 +146,14 @@ BEGIN
 		step.action := 'gone';
 		RETURN step;
 	END IF;
-	BEGIN
-		document := pg_catalog.convert_from(body, 'UTF8')::jsonb;
-	EXCEPTION WHEN others THEN
-		document := NULL;
-	END;
-	answer := @extschema@.img_remote_read(r.server_type, what, r, document);
+	answer := @extschema@.img_remote_read(r.server_type, what, r, @extschema@.img_remote_document(body));
 	status := COALESCE(answer.http_status, status);
 	step.stage := what;
 	step.remote_id := r.remote_id;
 	step.transient := false;
-	step.message := @extschema@.img_remote_problem(r, what, status, request_id, failure, answer);
+	step.message := CASE WHEN status BETWEEN 200 AND 299 AND COALESCE(answer.state, answer.remote_id, answer.next) IS NULL
+		THEN pg_catalog.format('the answer of server "%s" makes no sense', r.server)
+		ELSE @extschema@.img_remote_problem(r, status, request_id, failure, answer) END;
 	step.sqlstate := @extschema@.img_remote_sqlstate(status);
 	step.hint := @extschema@.img_remote_hint(status, r.server);
 	PERFORM @extschema@.img_remote_note(r, method, path, status, ms, request_id, step.message);
@@ -165,10 +161,6 @@ BEGIN
 		step := @extschema@.img_remote_submitted(r, step, status, sent, answer);
 	ELSIF what = 'find' THEN
 		step := @extschema@.img_remote_found(r, step, status, answer);
-	ELSIF what = 'cancel' THEN
-		UPDATE @extschema@.img_remote x SET state = 'failed', status = 'Cancelled', ended_at = pg_catalog.clock_timestamp()
-		WHERE x.job_id = job AND img_remote_answered.status BETWEEN 200 AND 299;
-		step.action := 'gone';
 	ELSIF r.remote_id IS NULL THEN
 		step := @extschema@.img_remote_prepared(r, step, status, answer);
 	ELSE
@@ -177,26 +169,36 @@ BEGIN
 	-- what was submitted is known even though nobody wants it any more
 	IF held = 'gone' THEN
 		step.action := held;
+		PERFORM @extschema@.img_remote_let_go(e.id, e.request) FROM @extschema@.img_job_ended e
+		WHERE e.id = job AND e.status = 'CANCELLED';
 	END IF;
 	RETURN step;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_answered(text, uuid, smallint, text, text, text, int, int, text, text, bool, bytea) IS
 	'Worker protocol: takes in what an API answered, and says what to do next.';
 
-CREATE FUNCTION @extschema@.img_remote_problem(r @extschema@.img_remote, what text, status int, request_id text, failure text,
+CREATE FUNCTION @extschema@.img_remote_document(body bytea) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+	RETURN pg_catalog.convert_from(body, 'UTF8')::jsonb;
+EXCEPTION WHEN others THEN
+	RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_document(bytea) IS 'Internal: the body of an answer; NULL: it is no JSON.';
+
+CREATE FUNCTION @extschema@.img_remote_problem(r @extschema@.img_remote, status int, request_id text, failure text,
 	answer @extschema@.img_remote_answer) RETURNS text
 LANGUAGE sql IMMUTABLE
 AS $$
 	SELECT CASE
 		WHEN status IS NULL THEN COALESCE(NULLIF(failure, ''), 'the fetcher died')
-		WHEN status BETWEEN 200 AND 299 THEN CASE WHEN what <> 'cancel' AND COALESCE(answer.state, answer.remote_id, answer.next) IS NULL THEN
-			pg_catalog.format('the answer of server "%s" makes no sense', r.server) END
-		ELSE pg_catalog.format('server "%s" answered with status %s', r.server, status)
+		WHEN status NOT BETWEEN 200 AND 299 THEN pg_catalog.format('server "%s" answered with status %s', r.server, status)
 			|| COALESCE(': ' || answer.message, '') || COALESCE(' (code ' || answer.code || ')', '')
 			|| COALESCE(', request ' || pg_catalog.left(request_id, 200), '') END
 $$;
-COMMENT ON FUNCTION @extschema@.img_remote_problem(@extschema@.img_remote, text, int, text, text, @extschema@.img_remote_answer) IS
-	'Internal: what is wrong with an answer; NULL: nothing.';
+COMMENT ON FUNCTION @extschema@.img_remote_problem(@extschema@.img_remote, int, text, text, @extschema@.img_remote_answer) IS
+	'Internal: what went wrong with a call; NULL: nothing.';
 
 -- Refusals that may not be meant for good.
 CREATE FUNCTION @extschema@.img_remote_passes(status int) RETURNS bool
@@ -223,8 +225,9 @@ BEGIN
 	step.transient := @extschema@.img_remote_passes(status);
 	step.action := CASE WHEN status = 429 THEN 'again' ELSE 'fail' END;
 	IF NOT step.transient THEN
-		UPDATE @extschema@.img_remote x SET state = 'failed', next_call = answer.next, ended_at = pg_catalog.clock_timestamp()
+		UPDATE @extschema@.img_remote x SET state = 'failed', next_call = NULL, ended_at = pg_catalog.clock_timestamp()
 		WHERE x.job_id = r.job_id;
+		PERFORM @extschema@.img_remote_follow(r.job_id, answer.next);
 	END IF;
 	RETURN step;
 END $$;
@@ -268,9 +271,12 @@ BEGIN
 	step.transient := @extschema@.img_remote_passes(status);
 	step.action := CASE WHEN status = 429 THEN 'again' ELSE 'fail' END;
 	UPDATE @extschema@.img_remote x
-	SET state = CASE WHEN step.transient THEN 'preparing' ELSE 'failed' END, next_call = CASE WHEN step.transient THEN 'submit' ELSE answer.next END,
+	SET state = CASE WHEN step.transient THEN 'preparing' ELSE 'failed' END, next_call = CASE WHEN step.transient THEN 'submit' END,
 		ended_at = CASE WHEN NOT step.transient THEN pg_catalog.clock_timestamp() END
 	WHERE x.job_id = r.job_id;
+	IF NOT step.transient THEN
+		PERFORM @extschema@.img_remote_follow(r.job_id, answer.next);
+	END IF;
 	RETURN step;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_submitted(@extschema@.img_remote, @extschema@.img_remote_step, int, bool, @extschema@.img_remote_answer) IS
@@ -377,12 +383,14 @@ BEGIN
 	UPDATE @extschema@.img_remote x
 	SET polls = r.polls + 1, failures = CASE WHEN understood THEN 0 ELSE r.failures + 1 END,
 		state = CASE WHEN said IN ('done', 'failed') THEN said WHEN said = 'cancelled' THEN 'failed' ELSE r.state END,
-		next_call = CASE WHEN said IN ('done', 'failed', 'cancelled') THEN answer.next END,
 		status = COALESCE(answer.status, r.status), eta = COALESCE(answer.eta, r.eta),
 		ended_at = CASE WHEN said IN ('done', 'failed', 'cancelled') THEN COALESCE(r.ended_at, present) ELSE r.ended_at END,
 		poll_after = present + pg_catalog.make_interval(secs => COALESCE(step.seconds, 0)),
 		result = answer.result
 	WHERE x.job_id = r.job_id;
+	IF said IN ('done', 'failed', 'cancelled') THEN
+		PERFORM @extschema@.img_remote_follow(r.job_id, answer.next);
+	END IF;
 	RETURN step;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_polled(@extschema@.img_remote, @extschema@.img_remote_step, int, @extschema@.img_remote_answer) IS

@@ -46,6 +46,8 @@ BEGIN
 		DELETE FROM @extschema@.img_remote_call c USING old WHERE c.job_id = old.id
 	), callbacks AS (
 		DELETE FROM @extschema@.img_callback c USING old WHERE c.job_id = old.id
+	), followups AS (
+		DELETE FROM @extschema@.img_remote_followup f USING old WHERE f.job_id = old.id
 	)
 	SELECT pg_catalog.count(*) INTO purged.jobs FROM gone;
 

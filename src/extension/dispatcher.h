@@ -19,8 +19,9 @@
  *	dispatcher_transfer.c	the fetcher: requests that wait, run, and have failed
  *	dispatcher_remote.c		jobs that servers do
  *	dispatcher_call.c		… what is said to those
- *	dispatcher_download.c	… and what they have made
- *	dispatcher_webhook.c	… and what those say by themselves
+ *	dispatcher_download.c	… what they have made
+ *	dispatcher_webhook.c	… what those say by themselves
+ *	dispatcher_followup.c	… and what they are told afterwards
  *	dispatcher_delete.c		files on servers that have to go
  *	dispatcher_callback.c	callbacks of jobs that have ended
  *	queue_statistics.c		what the planner is told of the queue

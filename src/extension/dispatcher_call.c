@@ -53,7 +53,6 @@ img_api_find(const ImgServer *server)
 	api->max_concurrency = img_server_number(server, "max_concurrency");
 	api->max_connections = img_server_number(server, "max_connections");
 	api->poll_interval = img_server_number(server, "poll_interval");
-	api->cancels = server->type->cancels;
 	return api;
 }
 
@@ -168,33 +167,64 @@ copy_body(const ImgFetchReply *reply, int memfd)
 	return body;
 }
 
-/* A job may be polled for days. */
+/* A job may be polled for days.  The next call may be made, and taken back, while
+ * this answer is not written down. */
 static void
-forget_answer(ImgRemoteJob *r)
+forget_answer(ImgCallAnswer *answer, ImgCallMade *made)
 {
-	if (r->request_id != NULL)
-		pfree(r->request_id);
-	if (r->body != NULL)
-		pfree(r->body);
-	if (r->made.path != NULL)
-		pfree(r->made.path);
-	r->request_id = NULL;
-	r->body = NULL;
-	/* the next call may be made, and taken back, while this is not written down */
-	r->made = r->call;
-	r->call.path = NULL;
+	if (answer->request_id != NULL)
+		pfree(answer->request_id);
+	if (answer->body != NULL)
+		pfree(answer->body);
+	if (answer->made.path != NULL)
+		pfree(answer->made.path);
+	*answer = (ImgCallAnswer) {.made = *made};
+	made->path = NULL;
+}
+
+void
+img_call_take(ImgCallAnswer *answer, ImgCallMade *made, const ImgFetchReply *reply, int memfd)
+{
+	forget_answer(answer, made);
+	answer->status = reply->status;
+	answer->ms = reply->times.total / 1000;
+	answer->request_id = shown_header(reply, "x-request-id");
+	answer->body = copy_body(reply, memfd);
+	if (memfd >= 0)
+		close(memfd);
+}
+
+void
+img_call_take_failure(ImgCallAnswer *answer, ImgCallMade *made, const ImgFetchReply *reply, const ImgRemoteFailure *failure)
+{
+	forget_answer(answer, made);
+	answer->ms = reply->times.total / 1000;
+	answer->sent = reply->stage > IMG_FETCH_AT_TLS;
+	answer->refused = reply->outcome == IMG_FETCH_REFUSED;
+	answer->failure = *failure;
+	answer->failure.message = pstrdup(failure->message);
+	answer->failure.hint = failure->hint ? pstrdup(failure->hint) : NULL;
 }
 
 static void
-note_call(ImgJob *job, const char *what, const char *method, const char *path)
+answered(ImgTransfer *transfer)
 {
-	ImgCallMade *made = &job->remote->call;
+	ImgJob	   *job = transfer->job;
 
+	img_remote_wait(job, IMG_REMOTE_ANSWERED, 0);
+	job->remote->tries = 0;
+	job->transfers--;
+	img_transfer_free(transfer);
+}
+
+void
+img_call_note(ImgCallMade *made, MemoryContext context, const char *what, const char *method, const char *path)
+{
 	strlcpy(made->what, what, sizeof(made->what));
 	strlcpy(made->method, method, sizeof(made->method));
 	if (made->path != NULL)
 		pfree(made->path);
-	made->path = MemoryContextStrdup(job->context, path);
+	made->path = MemoryContextStrdup(context, path);
 }
 
 void
@@ -202,11 +232,10 @@ img_remote_answer(ImgJob *job, const char *what, const char *method, const char 
 {
 	ImgRemoteJob *r = job->remote;
 
-	note_call(job, what, method, path);
-	forget_answer(r);
-	r->status = status;
-	r->ms = 0;
-	r->body = body;
+	img_call_note(&r->call, job->context, what, method, path);
+	forget_answer(&r->answer, &r->call);
+	r->answer.status = status;
+	r->answer.body = body;
 	r->tries = 0;
 	img_remote_wait(job, IMG_REMOTE_ANSWERED, 0);
 }
@@ -214,45 +243,24 @@ img_remote_answer(ImgJob *job, const char *what, const char *method, const char 
 static void
 call_done(ImgTransfer *transfer, const ImgFetchReply *reply, int memfd)
 {
-	ImgJob	   *job = transfer->job;
-	ImgRemoteJob *r = job->remote;
-	MemoryContext before = MemoryContextSwitchTo(job->context);
+	ImgRemoteJob *r = transfer->job->remote;
+	MemoryContext before = MemoryContextSwitchTo(transfer->job->context);
 
-	forget_answer(r);
-	r->status = reply->status;
-	r->ms = reply->times.total / 1000;
-	r->request_id = shown_header(reply, "x-request-id");
-	r->body = copy_body(reply, memfd);
-	heed_limits(r->api, reply);
+	img_call_take(&r->answer, &r->call, reply, memfd);
 	MemoryContextSwitchTo(before);
-	if (memfd >= 0)
-		close(memfd);
-	img_remote_wait(job, IMG_REMOTE_ANSWERED, 0);
-	r->tries = 0;
-	job->transfers--;
-	img_transfer_free(transfer);
+	heed_limits(r->api, reply);
+	answered(transfer);
 }
 
 static void
 call_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure)
 {
-	ImgJob	   *job = transfer->job;
-	ImgRemoteJob *r = job->remote;
-	MemoryContext before = MemoryContextSwitchTo(job->context);
+	ImgRemoteJob *r = transfer->job->remote;
+	MemoryContext before = MemoryContextSwitchTo(transfer->job->context);
 
-	forget_answer(r);
-	r->status = 0;
-	r->ms = transfer->reply->times.total / 1000;
-	r->sent = transfer->reply->stage > IMG_FETCH_AT_TLS;
-	r->refused = transfer->reply->outcome == IMG_FETCH_REFUSED;
-	r->failure = *failure;
-	r->failure.message = pstrdup(failure->message);
-	r->failure.hint = failure->hint ? pstrdup(failure->hint) : NULL;
+	img_call_take_failure(&r->answer, &r->call, transfer->reply, failure);
 	MemoryContextSwitchTo(before);
-	img_remote_wait(job, IMG_REMOTE_ANSWERED, 0);
-	r->tries = 0;
-	job->transfers--;
-	img_transfer_free(transfer);
+	answered(transfer);
 }
 
 /* --------------------------------------------------------------- calls --- */
@@ -357,34 +365,42 @@ give_body(ImgTransfer *transfer, const ImgRemoteCall *call, const ImgBody *pictu
 	append(&at, call->tail, call->tail_length);
 }
 
+void
+img_call_prepare(ImgTransfer *transfer, const ImgServer *server, Oid role, const char *what,
+				 const ImgRemoteCall *call, const ImgBody *picture)
+{
+	give_body(transfer, call, picture);
+	img_transfer_prepare(transfer, server, role, MAX_ANSWER);
+	transfer->once = strcmp(what, "submit") == 0;
+	transfer->any_status = true;
+}
+
 bool
 img_remote_call(ImgJob *job, const char *what)
 {
-	ImgRemoteJob *r = job->remote;
 	const ImgServer *server = img_remote_job_server(job->server, job->owner);
 	ImgTransfer *transfer = img_transfer_make(job->context, job);
 	MemoryContext before = MemoryContextSwitchTo(transfer->context);
 	ImgRemoteCall call;
+	bool		possible;
 
-	if (!img_remote_job_call(server, what, &job->id, r->request, input_of(job, server, what), &call))
+	if (!img_remote_job_call(server, what, &job->id, job->remote->request, input_of(job, server, what), &call))
 		elog(ERROR, "servers of type %s know no call %s", server->type->name, what);
-	if (call.picture && job->source.length == 0)
+	possible = !call.picture || job->source.length > 0;
+	if (possible)
+		img_call_prepare(transfer, server, job->owner, what, &call, &job->source);
+	MemoryContextSwitchTo(before);
+	if (!possible)
 	{
-		MemoryContextSwitchTo(before);
 		img_transfer_free(transfer);
 		return false;
 	}
-	give_body(transfer, &call, &job->source);
-	img_transfer_prepare(transfer, server, job->owner, MAX_ANSWER);
-	transfer->once = strcmp(what, "submit") == 0;
-	transfer->any_status = true;
 	transfer->done = call_done;
 	transfer->failed = call_failed;
-	note_call(job, what, call.request.method, call.path);
-	MemoryContextSwitchTo(before);
+	img_call_note(&job->remote->call, job->context, what, call.request.method, call.path);
 	if (call.picture)
-		r->picture_bytes = job->source.length;
-	r->phase = IMG_REMOTE_CALLING;
+		job->remote->picture_bytes = job->source.length;
+	job->remote->phase = IMG_REMOTE_CALLING;
 	job->transfers++;
 	img_transfer_start(transfer);
 	return true;

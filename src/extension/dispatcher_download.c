@@ -30,6 +30,7 @@ img_remote_forget(ImgJob *job)
 
 	if (r == NULL)
 		return;
+	img_followup_soon();
 	for (int i = 0; i < r->results; i++)
 		img_body_close(&r->result[i].body);
 	for (int i = 0; r->output != NULL && i < r->reading; i++)

@@ -49,7 +49,7 @@ static ImgStatement begin = {
 	"SELECT s.* FROM $S.img_remote_begin($1, $2, $3, $4, $5, $6, $7) s",
 	7, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, REGROLEOID, BOOLOID}
 };
-static ImgStatement answered = {
+static ImgStatement take = {
 	"SELECT s.* FROM $S.img_remote_answered($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) s",
 	12, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, BOOLOID, BYTEAOID}
 };
@@ -146,9 +146,9 @@ fail(ImgJob *job)
 	char	   *transient = column(TRANSIENT);
 
 	img_remote_leave(job);
-	if (r->phase == IMG_REMOTE_ANSWERED && r->status == 0 && r->refused)
+	if (r->phase == IMG_REMOTE_ANSWERED && r->answer.refused)
 	{
-		img_job_fail(job, r->failure.sqlstate, r->made.what, false, r->failure.message, r->failure.hint);
+		img_job_fail(job, r->answer.failure.sqlstate, r->answer.made.what, false, r->answer.failure.message, r->answer.failure.hint);
 		return;
 	}
 	job->failure.retry_after = Max(0, (r->api->not_before - GetCurrentTimestamp()) / USECS_PER_SEC);
@@ -162,27 +162,11 @@ end_cancelled(ImgJob *job, const char *message)
 	img_transfers_give_up(job);
 	job->transfers = 0;
 	img_remote_leave(job);
+	/* its server may have to be told */
+	img_followup_soon();
 	job->failure.message = message ? MemoryContextStrdup(job->context, message) : "it has been cancelled";
 	job->failure.stage = "remote";
 	img_job_end(job, IMG_END_CANCELLED);
-}
-
-/* Nobody wants it any more: its server is told, once. */
-static void
-let_go(ImgJob *job)
-{
-	ImgRemoteJob *r = job->remote;
-
-	if (!r->api->cancels || r->remote_id == NULL || r->cancelling)
-	{
-		end_cancelled(job, NULL);
-		return;
-	}
-	img_transfers_give_up(job);
-	job->transfers = 0;
-	r->cancelling = true;
-	strlcpy(r->next, "cancel", sizeof(r->next));
-	img_remote_wait(job, IMG_REMOTE_WAITING, 0);
 }
 
 /* From the database, or over the network; and then again. */
@@ -251,7 +235,7 @@ act(ImgJob *job)
 	else if (strcmp(action, "fail") == 0)
 		fail(job);
 	else if (strcmp(action, "gone") == 0)
-		let_go(job);
+		end_cancelled(job, NULL);
 	else
 		end_cancelled(job, column(MESSAGE));
 }
@@ -284,23 +268,24 @@ begin_job(ImgJob *job)
 static void
 take_answer(ImgJob *job)
 {
-	ImgRemoteJob *r = job->remote;
+	const ImgCallAnswer *answer = &job->remote->answer;
 	Datum		values[] = {
 		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
-		CStringGetTextDatum(r->made.what), CStringGetTextDatum(r->made.method), CStringGetTextDatum(r->made.path),
-		Int32GetDatum(r->status), Int32GetDatum(r->ms),
-		r->request_id ? CStringGetTextDatum(r->request_id) : (Datum) 0,
-		r->status == 0 ? CStringGetTextDatum(r->failure.message) : (Datum) 0, BoolGetDatum(r->sent), PointerGetDatum(r->body)
+		CStringGetTextDatum(answer->made.what), CStringGetTextDatum(answer->made.method), CStringGetTextDatum(answer->made.path),
+		Int32GetDatum(answer->status), Int32GetDatum(answer->ms),
+		answer->request_id ? CStringGetTextDatum(answer->request_id) : (Datum) 0,
+		answer->status == 0 ? CStringGetTextDatum(answer->failure.message) : (Datum) 0, BoolGetDatum(answer->sent),
+		PointerGetDatum(answer->body)
 	};
 	char		nulls[] = "            ";
 
-	if (r->status == 0)
+	if (answer->status == 0)
 		nulls[6] = nulls[11] = 'n';
 	else
 		nulls[9] = 'n';
-	if (r->request_id == NULL)
+	if (answer->request_id == NULL)
 		nulls[8] = 'n';
-	img_execute(&answered, values, nulls);
+	img_execute(&take, values, nulls);
 	act(job);
 }
 
@@ -323,7 +308,7 @@ step_failed(ImgJob *job, const ErrorData *error)
 {
 	ImgRemoteJob *r = job->remote;
 	bool		locked = error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
-	bool		precious = r->before == IMG_REMOTE_ANSWERED && strcmp(r->made.what, "submit") == 0;
+	bool		precious = r->before == IMG_REMOTE_ANSWERED && strcmp(r->answer.made.what, "submit") == 0;
 
 	if (locked || (precious && ++r->tries < MOST_TRIES))
 	{
@@ -331,7 +316,7 @@ step_failed(ImgJob *job, const ErrorData *error)
 		return;
 	}
 	img_remote_leave(job);
-	img_job_fail(job, error->sqlerrcode, r->before == IMG_REMOTE_NEW ? "submit" : r->before == IMG_REMOTE_ANSWERED ? r->made.what : r->next,
+	img_job_fail(job, error->sqlerrcode, r->before == IMG_REMOTE_NEW ? "submit" : r->before == IMG_REMOTE_ANSWERED ? r->answer.made.what : r->next,
 				 false, error->message, error->hint);
 }
 
@@ -359,6 +344,8 @@ any_is_due(void)
 	TimestampTz now = GetCurrentTimestamp();
 	dlist_iter	iter;
 
+	if (dlist_is_empty(&img_dispatcher.remote))
+		return false;
 	img_apis_count();
 	dlist_foreach(iter, &img_dispatcher.remote)
 		if (is_due(dlist_container(ImgJob, node, iter.cur), now))
@@ -397,7 +384,7 @@ img_remote_work(void)
 {
 	dlist_iter	iter;
 
-	if (dlist_is_empty(&img_dispatcher.remote) || !any_is_due())
+	if (!any_is_due() && !img_followup_is_due())
 		return;
 	StartTransactionCommand();
 	img_dispatcher.gone = img_home_of_extension() == NULL;
@@ -406,6 +393,7 @@ img_remote_work(void)
 		SPI_connect();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		do_steps();
+		img_followup_work();
 		PopActiveSnapshot();
 		SPI_finish();
 		/* "submitting" before it is sent, the id before it is used */
@@ -445,7 +433,7 @@ long
 img_remote_in(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	long		wait = 60 * 1000;
+	long		wait = img_followup_in();
 	dlist_iter	iter;
 	ListCell   *cell;
 
@@ -480,7 +468,7 @@ ask_about(ImgJob **jobs, int count)
 		img_find_gone(jobs, count, gone);
 	for (int i = 0; i < count; i++)
 		if (gone[i])
-			let_go(jobs[i]);
+			end_cancelled(jobs[i], NULL);
 	return 0;
 }
 
@@ -488,7 +476,7 @@ static bool
 is_submitting(const ImgRemoteJob *r)
 {
 	return (r->phase == IMG_REMOTE_CALLING && strcmp(r->call.what, "submit") == 0) ||
-		(r->phase == IMG_REMOTE_ANSWERED && strcmp(r->made.what, "submit") == 0);
+		(r->phase == IMG_REMOTE_ANSWERED && strcmp(r->answer.made.what, "submit") == 0);
 }
 
 /* Those that are just being submitted end when the answer has been kept. */
@@ -503,7 +491,7 @@ img_remote_end_cancelled(void)
 	{
 		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
 
-		if (job->remote->cancelling || is_submitting(job->remote))
+		if (is_submitting(job->remote))
 			continue;
 		if (count == ASKED_ABOUT)
 			count = ask_about(jobs, count);

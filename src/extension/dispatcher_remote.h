@@ -5,12 +5,17 @@
  *	dispatcher_remote.c		what is next for each job
  *	dispatcher_call.c		servers, calls to them, and what they answer
  *	dispatcher_download.c	their results, on the way here
+<<<<<<< HEAD
  *	dispatcher_webhook.c	what they say by themselves
+=======
+ *	dispatcher_followup.c	calls for jobs that have ended
+>>>>>>> c37d25a (Remote steps: calls for jobs that have ended: cancelled between two attempts, and cleaned up)
  */
 #ifndef IMGAPI_DISPATCHER_REMOTE_H
 #define IMGAPI_DISPATCHER_REMOTE_H
 
 #include "extension/dispatcher_network.h"
+#include "extension/remote_job.h"
 #include "nodes/pg_list.h"
 #include "utils/array.h"
 
@@ -33,7 +38,6 @@ typedef struct ImgApi
 	int			jobs;			/* in hand */
 	int			begun;			/* of them not IMG_REMOTE_NEW */
 	int			submits;		/* under way */
-	bool		cancels;		/* can be told to stop */
 	TimestampTz not_before;		/* is left alone until then */
 } ImgApi;
 
@@ -47,6 +51,19 @@ typedef struct ImgCallMade
 	char		method[8];
 	char	   *path;
 } ImgCallMade;
+
+/* What became of a call. */
+typedef struct ImgCallAnswer
+{
+	ImgCallMade made;			/* the call */
+	int			status;			/* of HTTP; 0: no answer */
+	int			ms;
+	bool		sent;			/* without an answer: perhaps it has come there */
+	bool		refused;		/* without an answer: it never will be sent */
+	ImgRemoteFailure failure;	/* without an answer */
+	char	   *request_id;		/* or NULL */
+	bytea	   *body;
+} ImgCallAnswer;
 
 /* A picture that a server has made. */
 typedef struct ImgRemoteResult
@@ -65,8 +82,8 @@ typedef struct ImgRemoteJob
 	ImgCallMade call;			/* the one under way */
 	char	   *remote_id;
 	size_t		picture_bytes;	/* that were sent; 0: none */
-	bool		cancelling;		/* nobody wants it: the server is told */
 	TimestampTz wait_until;
+<<<<<<< HEAD
 	int			tries;
 	/* what the server has said by itself */
 	bool		woken;			/* something */
@@ -81,6 +98,10 @@ typedef struct ImgRemoteJob
 	ImgRemoteFailure failure;
 	char	   *request_id;		/* or NULL */
 	bytea	   *body;
+=======
+	ImgCallAnswer answer;
+	int			tries;			/* to write it down */
+>>>>>>> c37d25a (Remote steps: calls for jobs that have ended: cancelled between two attempts, and cleaned up)
 	ImgFacts	input;
 	/* the results */
 	ImgRemoteResult *result;
@@ -99,6 +120,24 @@ extern void img_apis_count(void);	/* brings jobs, begun and submits up to date *
 /* Within a transaction: makes a call, which is sent when it commits.  False: it
  * needs the picture, which is not here. */
 extern bool img_remote_call(ImgJob *job, const char *what);
+
+/* Makes the request of a call in transfer, for that job. */
+extern void img_call_prepare(ImgTransfer *transfer, const ImgServer *server, Oid role, const char *what,
+							 const ImgRemoteCall *call, const ImgBody *picture);
+
+/* Notes which call it is, in that memory context. */
+extern void img_call_note(ImgCallMade *made, MemoryContext context, const char *what, const char *method, const char *path);
+
+/* Takes in what became of it, in the current memory context. */
+extern void img_call_take(ImgCallAnswer *answer, ImgCallMade *made, const ImgFetchReply *reply, int memfd);
+extern void img_call_take_failure(ImgCallAnswer *answer, ImgCallMade *made, const ImgFetchReply *reply,
+								  const ImgRemoteFailure *failure);
+
+/* dispatcher_followup.c: all within a transaction */
+extern void img_followup_work(void);	/* says what became of calls, and makes more */
+extern bool img_followup_is_due(void);
+extern long img_followup_in(void);	/* ms until it is */
+extern void img_followup_soon(void);	/* there may be a call to make */
 
 /* dispatcher_download.c: likewise; names may be NULL, and so may each. */
 extern void img_remote_download(ImgJob *job, ArrayType *urls, ArrayType *names);

@@ -66,7 +66,6 @@ typedef struct ImgServerType
 	const char *key;			/* the option that is the key */
 	const char *account_path;	/* that paths begin with, before the account; NULL: neither */
 	const char *account;		/* the option that is the account */
-	bool		cancels;		/* jobs can be cancelled there */
 } ImgServerType;
 
 /* What every server that is reached over the network has. */

@@ -27,5 +27,4 @@ const ImgServerType img_server_topaz = {
 	.source = IMG_SOURCE_BY_URL,
 	.authorization = "X-API-Key: ",
 	.key = "api_key",
-	.cancels = true,
 };
