@@ -289,9 +289,7 @@ BEGIN
 	DELETE FROM @extschema@.img_job_ended e WHERE e.id = job;
 	-- Nobody need be told any more how it ended.
 	DELETE FROM @extschema@.img_callback c WHERE c.job_id = job AND c.state = 'waiting';
-	-- What a server has is asked for; all else is submitted anew.
-	DELETE FROM @extschema@.img_remote r WHERE r.job_id = job AND r.state NOT IN ('submitted', 'done');
-	DELETE FROM @extschema@.img_remote_followup f WHERE f.job_id = job AND f.what = 'cancel';
+	PERFORM @extschema@.img_remote_take_up(job);
 	INSERT INTO @extschema@.img_job_live (id, task_id, created_at, run_after, retention, owner, kind, priority,
 		max_attempts, server, job_key, callback_url, source_table, source_column, source_key,
 		target_column, request, input)

@@ -191,7 +191,7 @@ COMMENT ON FUNCTION @extschema@.img_remote_text(text) IS
 
 CREATE FUNCTION @extschema@.img_remote_request(server_type text, what text, r @extschema@.img_remote, request jsonb, input text)
 RETURNS @extschema@.img_remote_request
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
 	CASE server_type
@@ -230,7 +230,7 @@ COMMENT ON FUNCTION @extschema@.img_remote_read(text, text, @extschema@.img_remo
 
 CREATE FUNCTION @extschema@.img_remote_ask(server_type text, what text, job uuid, request jsonb, input text)
 RETURNS @extschema@.img_remote_request
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off
 AS $$
 DECLARE

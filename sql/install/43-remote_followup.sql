@@ -42,6 +42,18 @@ END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_let_go(uuid, jsonb) IS
 	'Internal: nobody wants a job any more; its server is told if it cares.';
 
+-- What a server has is asked for; what it may have is looked for, if it can be,
+-- and else who tries it again has to know; all else is submitted anew.
+CREATE FUNCTION @extschema@.img_remote_take_up(job uuid) RETURNS void
+LANGUAGE sql VOLATILE
+AS $$
+	DELETE FROM @extschema@.img_remote_followup f WHERE f.job_id = job AND f.what = 'cancel';
+	DELETE FROM @extschema@.img_remote r WHERE r.job_id = job AND r.state NOT IN ('submitted', 'done', 'unknown');
+	UPDATE @extschema@.img_remote r SET next_call = 'submit' WHERE r.job_id = job AND r.state = 'unknown';
+$$;
+COMMENT ON FUNCTION @extschema@.img_remote_take_up(uuid) IS
+	'Internal: img_retry() for a job that a server has, had, or may have.';
+
 ------------------------------------------------------------- worker protocol --
 
 CREATE FUNCTION @extschema@.img_remote_followup_claim(calls int)

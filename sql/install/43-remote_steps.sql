@@ -96,7 +96,12 @@ AS $$
 DECLARE
 	step @extschema@.img_remote_step;
 BEGIN
-	UPDATE @extschema@.img_remote x SET state = 'unknown', ended_at = pg_catalog.clock_timestamp() WHERE x.job_id = r.job_id;
+	IF r.next_call = 'submit' THEN
+		UPDATE @extschema@.img_remote x SET state = 'preparing' WHERE x.job_id = r.job_id;
+		step.action := 'again';
+		RETURN step;
+	END IF;
+	UPDATE @extschema@.img_remote x SET state = 'unknown', next_call = NULL, ended_at = pg_catalog.clock_timestamp() WHERE x.job_id = r.job_id;
 	step.action := 'fail';
 	step.sqlstate := '58000';
 	step.stage := 'submit';
@@ -106,7 +111,7 @@ BEGIN
 	RETURN step;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_unknown(@extschema@.img_remote, text) IS
-	'Internal: it cannot be found out whether a job has begun.';
+	'Internal: it cannot be found out whether a job has begun; img_retry() says that it has not (next_call).';
 
 CREATE FUNCTION @extschema@.img_remote_note(r @extschema@.img_remote, method text, path text, status int, ms int,
 	request_id text, error text) RETURNS void
@@ -288,6 +293,9 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
 	understood bool := status BETWEEN 200 AND 299 AND answer.state IS NOT NULL;
+	reason text := COALESCE((SELECT c.error FROM @extschema@.img_remote_call c
+		WHERE c.job_id = r.job_id AND c.created_at >= r.created_at AND c.method <> 'GET' ORDER BY c.id LIMIT 1),
+		'the worker died before it had the answer');
 BEGIN
 	IF understood AND answer.remote_id IS NOT NULL THEN
 		RETURN @extschema@.img_remote_accepted(r, step, answer);
@@ -296,11 +304,12 @@ BEGIN
 		step.action := 'call';
 		step.what := 'find';
 	ELSIF understood AND r.polls >= 3 THEN
-		RETURN @extschema@.img_remote_unknown(r, 'the answer to the submit was lost, and its list does not have the job');
+		RETURN @extschema@.img_remote_unknown(r, reason || '; its list does not have it');
 	ELSIF NOT understood AND (r.failures >= 20 OR NOT @extschema@.img_remote_passes(status)) THEN
-		RETURN @extschema@.img_remote_unknown(r, 'the answer to the submit was lost, and ' || step.message);
+		r.next_call := NULL;
+		RETURN @extschema@.img_remote_unknown(r, reason || '; ' || step.message);
 	ELSE
-		-- a submit may be under way that we know nothing of
+		-- what was sent may still be on its way
 		step.action := 'call';
 		step.what := 'find';
 		step.seconds := @extschema@.img_remote_pause(r.server, r.polls + r.failures, NULL);

@@ -5,6 +5,10 @@
 -- it enlarges (restorations.upscale, with the size of resizing). What has no
 -- name in the edit contract is asked for as operations.topaz: {"endpoint":
 -- "denoise", "model": …, "settings": {…}}.
+--
+-- A picture in the database is uploaded; of any other, the API is given the URL.
+-- The name of what is uploaded is the id of the job, by which it is found in the
+-- API's list when the answer to a submit was lost.
 
 CREATE FUNCTION @extschema@.img_topaz_refuse(what text, hint text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE
@@ -90,36 +94,89 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.img_topaz_fields(jsonb) IS 'Internal: a request of the edit contract as endpoint and fields of Topaz''.';
 
+CREATE FUNCTION @extschema@.img_topaz_submit(r @extschema@.img_remote, request jsonb, input text)
+RETURNS @extschema@.img_remote_request
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	newline constant text := E'\r\n';
+	part constant text := '--imgapi-' || pg_catalog.gen_random_uuid();
+	asked record := @extschema@.img_topaz_fields(request);
+	uploaded bool := input !~* '^https?://';
+	extension text := pg_catalog.substring(input, '\.([a-z]+)$');
+	form text;
+BEGIN
+	IF uploaded AND r.job_id IS NOT NULL AND (extension NOT IN ('jpg', 'png', 'tif') OR (asked.endpoint = 'tool' AND extension <> 'png')) THEN
+		PERFORM @extschema@.img_topaz_refuse('a picture of type ' || extension,
+			CASE asked.endpoint WHEN 'tool' THEN 'It takes PNG' ELSE 'It takes JPEG, PNG and TIFF' END
+			|| ': SELECT img_submit(img_edit(picture, ''{}'', ''{"format": "png"}''), ''{...}'', server => ''NAME'');');
+	END IF;
+	form := COALESCE((SELECT pg_catalog.string_agg(part || newline || 'Content-Disposition: form-data; name="'
+			|| pg_catalog.translate(f.key, E'"\\\r\n', '____') || '"' || newline || newline || f.value || newline, '')
+		FROM pg_catalog.jsonb_each_text(asked.fields || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+			'source_url', CASE WHEN NOT uploaded THEN input END, 'webhook_url', @extschema@.img_webhook_url(r.server::name)))) f), '');
+	IF uploaded THEN
+		form := form || part || newline || pg_catalog.format('Content-Disposition: form-data; name="image"; filename="%s"', input) || newline
+			|| 'Content-Type: ' || CASE extension WHEN 'jpg' THEN 'image/jpeg' WHEN 'png' THEN 'image/png' WHEN 'tif' THEN 'image/tiff'
+				ELSE 'application/octet-stream' END || newline || newline;
+	END IF;
+	RETURN ROW('POST', '/' || asked.endpoint || '/async', 'multipart/form-data; boundary=' || pg_catalog.substr(part, 3),
+		form, uploaded, CASE WHEN uploaded THEN newline ELSE '' END || part || '--' || newline)::@extschema@.img_remote_request;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_topaz_submit(@extschema@.img_remote, jsonb, text) IS
+	'Internal: a request as a form for Topaz, with a link to the picture or the name under which its bytes are sent.';
+
 CREATE FUNCTION @extschema@.img_topaz_request(what text, r @extschema@.img_remote, request jsonb, input text)
 RETURNS @extschema@.img_remote_request
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+	path text;
+BEGIN
+	IF what = 'submit' THEN
+		RETURN @extschema@.img_topaz_submit(r, request, input);
+	ELSIF what = 'find' AND pg_catalog.strpos(COALESCE(input, r.job_id::text), r.job_id::text) = 0 THEN
+		-- nothing in its list would tell whose it is
+		RETURN NULL;
+	END IF;
+	path := CASE what
+		WHEN 'poll' THEN '/status/' || r.remote_id
+		WHEN 'result' THEN '/download/' || r.remote_id
+		WHEN 'cancel' THEN '/cancel/' || r.remote_id
+		WHEN 'find' THEN '/status?paginated=true&limit=100' || COALESCE('&cursor=' || (r.result ->> 'cursor'), '') END;
+	RETURN ROW(CASE what WHEN 'cancel' THEN 'DELETE' ELSE 'GET' END, path, NULL, NULL, NULL, NULL)::@extschema@.img_remote_request;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_topaz_request(text, @extschema@.img_remote, jsonb, text) IS 'Internal: img_remote_request() for servers of type topaz.';
+
+CREATE FUNCTION @extschema@.img_topaz_found(r @extschema@.img_remote, document jsonb) RETURNS @extschema@.img_remote_answer
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-	asked record;
-	boundary text;
-	newline constant text := E'\r\n';
+	answer @extschema@.img_remote_answer;
+	task jsonb;
+	cursor text := document #>> '{pagination,next_cursor}';
 BEGIN
-	IF what = 'poll' THEN
-		RETURN ROW('GET', '/status/' || r.remote_id, NULL, NULL, NULL, NULL)::@extschema@.img_remote_request;
-	ELSIF what = 'cancel' THEN
-		RETURN ROW('DELETE', '/cancel/' || r.remote_id, NULL, NULL, NULL, NULL)::@extschema@.img_remote_request;
-	ELSIF what = 'result' THEN
-		RETURN ROW('GET', '/download/' || r.remote_id, NULL, NULL, NULL, NULL)::@extschema@.img_remote_request;
-	ELSIF what <> 'submit' THEN
+	IF pg_catalog.jsonb_typeof(document -> 'data') <> 'array' THEN
 		RETURN NULL;
 	END IF;
-	asked := @extschema@.img_topaz_fields(request);
-	asked.fields := asked.fields || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('source_url', input,
-		'webhook_url', @extschema@.img_webhook_url(r.server::name)));
-	-- of all that it delimits, so that it is in none of it
-	boundary := 'imgapi-' || pg_catalog.md5(asked.fields::text);
-	RETURN ROW('POST', '/' || asked.endpoint || '/async', 'multipart/form-data; boundary=' || boundary,
-		(SELECT pg_catalog.string_agg('--' || boundary || newline || 'Content-Disposition: form-data; name="'
-				|| pg_catalog.translate(f.key, E'"\\\r\n', '____') || '"' || newline || newline || f.value || newline, '')
-			FROM pg_catalog.jsonb_each_text(asked.fields) f)
-		|| '--' || boundary || '--' || newline, NULL, NULL)::@extschema@.img_remote_request;
+	SELECT d INTO task FROM pg_catalog.jsonb_array_elements(document -> 'data') d
+	WHERE pg_catalog.strpos(pg_catalog.lower(d ->> 'filename'), r.job_id::text) > 0 AND d ->> 'process_id' ~ '^[0-9A-Fa-f-]{1,64}$'
+	ORDER BY (d ->> 'creation_time')::float8 DESC LIMIT 1;
+	IF FOUND THEN
+		answer.remote_id := task ->> 'process_id';
+		answer.status := pg_catalog.left(task ->> 'status', 40);
+		answer.state := 'waiting';
+	ELSIF document #> '{pagination,has_next_page}' = 'true' AND cursor ~ '^[A-Za-z0-9._~+/=-]+$' AND pg_catalog.length(cursor) < 4000 THEN
+		answer.next := 'find';
+		cursor := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(cursor, '+', '%2B'), '/', '%2F'), '=', '%3D');
+	ELSIF document #> '{pagination,has_next_page}' = 'false' THEN
+		answer.state := 'missing';
+	END IF;
+	-- from the beginning, should it be looked for again
+	answer.result := pg_catalog.jsonb_build_object('cursor', CASE answer.next WHEN 'find' THEN cursor END);
+	RETURN answer;
 END $$;
-COMMENT ON FUNCTION @extschema@.img_topaz_request(text, @extschema@.img_remote, jsonb, text) IS 'Internal: img_remote_request() for servers of type topaz.';
+COMMENT ON FUNCTION @extschema@.img_topaz_found(@extschema@.img_remote, jsonb) IS 'Internal: whether a page of Topaz'' list has a job.';
 
 CREATE FUNCTION @extschema@.img_topaz_read(what text, r @extschema@.img_remote, document jsonb) RETURNS @extschema@.img_remote_answer
 LANGUAGE plpgsql STABLE
@@ -130,6 +187,9 @@ DECLARE
 BEGIN
 	answer.code := document ->> 'code';
 	answer.message := document ->> 'message';
+	IF what = 'find' AND document ? 'data' THEN
+		RETURN @extschema@.img_topaz_found(r, document);
+	END IF;
 	IF document ->> 'process_id' ~ '^[0-9A-Fa-f-]{1,64}$' THEN
 		answer.remote_id := document ->> 'process_id';
 	END IF;

@@ -5,11 +5,8 @@
  *	dispatcher_remote.c		what is next for each job
  *	dispatcher_call.c		servers, calls to them, and what they answer
  *	dispatcher_download.c	their results, on the way here
-<<<<<<< HEAD
  *	dispatcher_webhook.c	what they say by themselves
-=======
  *	dispatcher_followup.c	calls for jobs that have ended
->>>>>>> c37d25a (Remote steps: calls for jobs that have ended: cancelled between two attempts, and cleaned up)
  */
 #ifndef IMGAPI_DISPATCHER_REMOTE_H
 #define IMGAPI_DISPATCHER_REMOTE_H
@@ -83,25 +80,12 @@ typedef struct ImgRemoteJob
 	char	   *remote_id;
 	size_t		picture_bytes;	/* that were sent; 0: none */
 	TimestampTz wait_until;
-<<<<<<< HEAD
-	int			tries;
+	ImgCallAnswer answer;
+	int			tries;			/* to write it down */
 	/* what the server has said by itself */
 	bool		woken;			/* something */
 	bytea	   *said;			/* the answer to a poll; NULL: it is to be polled */
 	TimestampTz woken_at;		/* for when a poll was last brought forward */
-	/* the answer */
-	ImgCallMade made;			/* to what */
-	int			status;			/* 0: none */
-	int			ms;
-	bool		sent;			/* without an answer: perhaps it has come there */
-	bool		refused;		/* without an answer: it never will be sent */
-	ImgRemoteFailure failure;
-	char	   *request_id;		/* or NULL */
-	bytea	   *body;
-=======
-	ImgCallAnswer answer;
-	int			tries;			/* to write it down */
->>>>>>> c37d25a (Remote steps: calls for jobs that have ended: cancelled between two attempts, and cleaned up)
 	ImgFacts	input;
 	/* the results */
 	ImgRemoteResult *result;

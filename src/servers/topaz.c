@@ -24,7 +24,7 @@ const ImgServerType img_server_topaz = {
 	.example = "url 'https://api.topazlabs.com/image/v1'",
 	.mapping_example = "api_key '...'",
 	.operations = " restorations resizing background topaz ",
-	.source = IMG_SOURCE_BY_URL,
+	.source = IMG_SOURCE_BY_EITHER,
 	.authorization = "X-API-Key: ",
 	.key = "api_key",
 };

@@ -28,43 +28,11 @@ sub fetchers
 	} readdir $dir;
 }
 
-sub kill_dispatcher
-{
-	my $dispatcher = worker_pid($node);
-
-	kill 'KILL', $dispatcher;
-	wait_until(sub { ended($dispatcher) }) or die 'the dispatcher did not die';
-	$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM img_worker WHERE database = 'postgres' AND pid <> $dispatcher)")
-	  or die 'no dispatcher came';
-}
-
-sub kill_server
-{
-	my $postmaster = slurp_file($node->data_dir . '/postmaster.pid') =~ s/\n.*//sr;
-
-	$node->kill9;
-	wait_until(sub { !-e "/proc/$postmaster" }) or die "postmaster $postmaster did not go";
-	$node->start;
-}
-
-# Kills when so many requests are held, and says how the job then ends.
 sub killed
 {
 	my ($how, $kill, $step, $end, $submits, %rule) = @_;
-	my $before = submits();
-	my $job;
 
-	claid_rule(%rule, hold => JSON::PP::true, times => 1);
-	$job = claid_job($node);
-	held(1, "$step is held");
-	$kill->();
-	release();
-	is(wait_job($node, $job), $end, "$how is killed while $step: $end");
-	is(submits(), $before + $submits, "… submitted $submits times");
-	like(job($node, $job, 'error'), qr/not known whether server "claid" has begun this job/, '… and the error says so') if $end eq 'ERROR';
-	picture_is($node, $job, '… with the result') if $end eq 'DONE';
-	forget();
-	return $job;
+	return ends_after($node, "$how is killed while $step", $kill, sub { claid_job($node) }, $end, $submits, %rule);
 }
 
 is(wait_job($node, claid_job($node)), 'DONE', 'it works');
@@ -87,7 +55,7 @@ foreach my $how ([ 'the dispatcher', \&kill_dispatcher ], [ 'the server', \&kill
 	kill 'STOP', $fetcher;
 	$job = claid_job($node);
 	wait_state($node, $job, 'submitting');
-	$kill->();
+	$kill->($node);
 	kill 'KILL', $fetcher;
 	is(wait_job($node, $job), 'ERROR', "$name is killed before the submit is sent: nobody knows");
 	is(submits(), $before, '… and it is not sent');
@@ -100,7 +68,7 @@ foreach my $how ([ 'the dispatcher', \&kill_dispatcher ], [ 'the server', \&kill
 	$lock->query_safe("BEGIN; SELECT state FROM img_remote WHERE job_id = '$job' FOR UPDATE");
 	release();
 	wait_until(sub { submits() == $before + 1 });
-	$kill->();
+	$kill->($node);
 	is(wait_job($node, $job), 'ERROR', "$name is killed before the answer is committed: nobody knows");
 	is(submits(), $before + 1, '… and it is submitted once');
 	eval { $lock->quit };

@@ -10,10 +10,9 @@ use JSON::PP;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $port = claid_server('topaz_server.py');
+claid_server('topaz_server.py');
 my $node = img_node('node', 'imgapi.executors' => 1, 'log_statement' => 'none');
-$node->safe_psql('postgres', "CREATE SERVER topaz TYPE 'topaz' FOREIGN DATA WRAPPER imgapi OPTIONS (url 'http://127.0.0.1:$port', allow_private 'true');
-	CREATE USER MAPPING FOR PUBLIC SERVER topaz OPTIONS (api_key 'the topaz key')");
+topaz($node, 'topaz');
 
 sub topaz_job
 {

@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(claid_server claid claid_state claid_rule release forget lose held submits claid_job remote wait_state
-  picture_is refused);
+  picture_is refused topaz kill_dispatcher kill_server ends_after);
 
 my ($port, $server_pid, $to_server, $from_server);
 
@@ -53,6 +53,17 @@ sub claid
 	$node->safe_psql('postgres', "CREATE SERVER $name TYPE 'claid' FOREIGN DATA WRAPPER imgapi
 			OPTIONS (url 'http://127.0.0.1:$port', allow_private 'true'$options);
 		CREATE USER MAPPING FOR PUBLIC SERVER $name OPTIONS (api_key '$key')");
+}
+
+# The same of one that speaks Topaz' API.
+sub topaz
+{
+	my ($node, $name, $options) = @_;
+
+	$options = $options ? ", $options" : '';
+	$node->safe_psql('postgres', "CREATE SERVER $name TYPE 'topaz' FOREIGN DATA WRAPPER imgapi
+			OPTIONS (url 'http://127.0.0.1:$port', allow_private 'true'$options);
+		CREATE USER MAPPING FOR PUBLIC SERVER $name OPTIONS (api_key 'the topaz key')");
 }
 
 sub control
@@ -111,6 +122,51 @@ sub picture_is
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return is($node->safe_psql('postgres', "SELECT (img_info(img_output('$id'))).format || ' ' || (img_info(img_output('$id'))).width"), 'png 4', $name);
+}
+
+# ------------------------------------------------------------------- crashes
+
+sub kill_dispatcher
+{
+	my ($node) = @_;
+	my $dispatcher = worker_pid($node);
+
+	kill 'KILL', $dispatcher;
+	wait_until(sub { ended($dispatcher) }) or die 'the dispatcher did not die';
+	$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM img_worker WHERE database = 'postgres' AND pid <> $dispatcher)")
+	  or die 'no dispatcher came';
+}
+
+sub kill_server
+{
+	my ($node) = @_;
+	my $postmaster = slurp_file($node->data_dir . '/postmaster.pid') =~ s/\n.*//sr;
+
+	$node->kill9;
+	wait_until(sub { !-e "/proc/$postmaster" }) or die "postmaster $postmaster did not go";
+	$node->start;
+}
+
+# Tests: a job whose request of that kind is held while kill is called ends so,
+# with so many submits. The job's id.
+sub ends_after
+{
+	my ($node, $name, $kill, $submit, $end, $submits, %rule) = @_;
+	my $before = submits();
+	my $job;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	claid_rule(%rule, hold => JSON::PP::true, times => 1);
+	$job = $submit->();
+	held(1, "$name: it is held");
+	$kill->($node);
+	release();
+	is(wait_job($node, $job, 60), $end, "$name: $end") or diag job($node, $job, 'error');
+	is(submits(), $before + $submits, "… submitted $submits times");
+	like(job($node, $job, 'error'), qr/not known whether server "\w+" has begun this job/, '… and the error says so') if $end eq 'ERROR';
+	picture_is($node, $job, '… with the result') if $end eq 'DONE';
+	forget();
+	return $job;
 }
 
 # A test: a job ends as ERROR with that SQLSTATE, stage, and a message like that.

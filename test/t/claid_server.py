@@ -8,13 +8,13 @@ the contract it is told by POST /control with {"rule": {...}}:
     times       how many of them; else all
     status      answer with that status, with headers and body (any JSON, or text)
     hold        true: do not act, and do not answer before {"release": true}
-    act         with hold or drop: act first
+    act         with hold, drop or status: act first
     drop        true: close the connection without an answer
     say         body of a success instead of what it should be
     task        status of tasks that a poll tells, instead of going on to DONE
 
 and answers with what it has seen: {"submits": accepted ones, "calls": [...],
-"held": N, "problems": [...]}.
+"held": N, "problems": [...]}; calls with the beginning of their bodies.
 """
 import base64
 import http.server
@@ -31,7 +31,7 @@ PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAQAAAACCAIAAADwyuo0AAAAEElEQVR4
 
 lock = threading.RLock()
 released = threading.Condition(lock)
-state = {"submits": 0, "calls": [], "held": 0, "problems": [], "release": 0}
+state = {"submits": 0, "calls": [], "held": 0, "problems": [], "forms": [], "release": 0}
 tasks = {}
 rules = []
 public = {"url": ""}
@@ -183,7 +183,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if told.get("release"):
                 state["release"] += 1
                 released.notify_all()
-            self.answer(200, {k: state[k] for k in ("submits", "calls", "held", "problems")})
+            self.answer(200, {k: state[k] for k in ("submits", "calls", "held", "problems", "forms")})
 
     def rule_for(self, call):
         with lock:
@@ -228,7 +228,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with lock:
                 state["problems"].append("the key was sent with a download")
         with lock:
-            state["calls"].append({"call": call, "at": time.time(), "body": body.decode("latin-1")})
+            state["calls"].append({"call": call, "at": time.time(), "body": body.split(b"filename=")[0][:4000].decode("latin-1")})
         rule = self.rule_for(call)
         acted = None
         if rule.get("hold"):
@@ -242,6 +242,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             return None
         if "status" in rule:
+            if rule.get("act") and acted is None:
+                self.act(call, body, rule)
             return self.answer(rule["status"], rule.get("body", ""), rule.get("headers"))
         if call == "download":
             return self.answer(200, PNG, kind="image/png")

@@ -3,13 +3,16 @@
 
 It prints one line of JSON, {"port": N}, and then serves. What it does beside
 the contract it is told by POST /control with {"rule": {...}}, as claid_server.py
-is; call is submit, poll, link, cancel or download.
+is; call is submit, poll, find, link, cancel or download. Its list has PAGE tasks
+a page, oldest first.
 """
 import email.parser
 import email.policy
+import hashlib
 import json
 import re
 import time
+import urllib.parse
 import uuid
 
 import claid_server as base
@@ -24,12 +27,15 @@ MODELS = {
     "matting": ["Object"], "tool": ["Transparency Upscale"]}
 SIZED = ("enhance", "enhance-gen", "tool")
 FORMATS = ("jpeg", "jpg", "png", "tiff", "tif")
+MAGIC = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG", "image/tiff": b"II*"}
+PAGE = 4
 
 
 def error(status, message):
     return status, {"code": status, "message": message}
 
 
+# Texts by name; of a file its name, type, length and hash.
 def fields_of(handler, body):
     if not handler.headers.get("Content-Type", "").startswith("multipart/form-data; boundary="):
         return None
@@ -42,7 +48,14 @@ def fields_of(handler, body):
         name = part.get_param("name", header="content-disposition")
         if name is None or name in fields or part.defects:
             return None
-        fields[name] = part.get_payload(decode=True).decode()
+        value = part.get_payload(decode=True)
+        if name == "image":
+            if not part.get_filename() or not value.startswith(MAGIC.get(part.get_content_type(), b"none")):
+                return None
+            fields[name] = {"filename": part.get_filename(), "type": part.get_content_type(), "bytes": len(value),
+                            "sha256": hashlib.sha256(value).hexdigest()}
+        else:
+            fields[name] = value.decode()
     return fields
 
 
@@ -52,10 +65,12 @@ def submit(handler, endpoint, body):
         return error(415, "the body is no form")
     if sum(name in fields for name in ("image", "source_id", "source_url")) != 1:
         return error(400, "one of image, source_id and source_url")
-    if not re.match(r"https?://.", fields["source_url"]):
+    if not re.match(r"https?://.", fields.get("source_url", "http://image")):
         return error(400, "source_url is no URL")
     if not re.match(r"https?://.", fields.get("webhook_url", "http://x")):
         return error(400, "webhook_url is no URL")
+    if endpoint == "tool" and fields.get("image", {}).get("type", "image/png") != "image/png":
+        return error(415, "tool takes PNG")
     if fields.get("model", MODELS[endpoint][0]) not in MODELS[endpoint]:
         return error(400, "no such model")
     for name in ("output_width", "output_height"):
@@ -68,7 +83,10 @@ def submit(handler, endpoint, body):
     with base.lock:
         base.state["submits"] += 1
         number = str(uuid.uuid4())
-        base.tasks[number] = {"polls": 0, "fields": fields, "endpoint": endpoint}
+        filename = fields["image"]["filename"] if "image" in fields else urllib.parse.urlsplit(fields["source_url"]).path.rsplit("/", 1)[-1]
+        base.tasks[number] = {"polls": 0, "fields": fields, "endpoint": endpoint, "filename": filename, "status": "Processing",
+                              "number": len(base.tasks), "at": int(time.time())}
+        base.state["forms"].append(fields)
     return 200, {"process_id": number, "source_id": str(uuid.uuid4()), "eta": int(time.time()) + 1}
 
 
@@ -77,13 +95,32 @@ def poll(number, told):
     if task is None:
         return error(404, "no such process")
     task["polls"] += 1
-    status = told or ("Completed" if task["polls"] > 1 else "Processing")
+    task["status"] = told or ("Completed" if task["polls"] > 1 else "Processing")
+    return 200, shown(number)
+
+
+def shown(number):
+    task = base.tasks[number]
+    status = task["status"]
     now = int(time.time())
-    return 200, {
-        "process_id": number, "source_id": str(uuid.uuid4()), "filename": "cat.jpg", "input_format": "jpeg", "input_width": 160,
+    return {
+        "process_id": number, "source_id": str(uuid.uuid4()), "filename": task["filename"], "input_format": "jpeg", "input_width": 160,
         "input_height": 120, "output_format": "png", "output_width": 4, "output_height": 2, "category": "Enhance",
         "model_type": "GAN", "model": "Standard V2", "crop_to_fill": False, "options_json": "{}", "status": status,
-        "progress": 100 if status == "Completed" else 50, "eta": now, "creation_time": now, "modification_time": now, "credits": 3}
+        "progress": 100 if status == "Completed" else 50, "eta": now, "creation_time": task["at"], "modification_time": now, "credits": 3}
+
+
+# A cursor has characters that a query has to have encoded.
+def find(query):
+    asked = urllib.parse.parse_qs(query, strict_parsing=True)
+    if set(asked) - {"paginated", "limit", "cursor"} or asked.get("paginated") != ["true"] or not 1 <= int(asked["limit"][0]) <= 100:
+        return error(400, "no such list")
+    first = int(asked["cursor"][0].split("+/=")[1]) if "cursor" in asked else 0
+    with base.lock:
+        names = sorted(base.tasks, key=lambda n: base.tasks[n]["number"])
+        page = [shown(n) for n in names[first:first + PAGE]]
+    more = first + PAGE < len(names)
+    return 200, {"data": page, "pagination": {"has_next_page": more, **({"next_cursor": f"c+/={first + PAGE}"} if more else {})}}
 
 
 def link(number):
@@ -103,6 +140,8 @@ class Handler(base.Handler):
             return "submit"
         if self.command == "GET" and re.fullmatch(r"/status/[0-9a-f-]{36}", self.path):
             return "poll"
+        if self.command == "GET" and self.path.startswith("/status?"):
+            return "find"
         if self.command == "DELETE" and re.fullmatch(r"/cancel/[0-9a-f-]{36}", self.path):
             return "cancel"
         if self.command == "GET" and re.fullmatch(r"/download/[0-9a-f-]{36}", self.path):
@@ -114,6 +153,8 @@ class Handler(base.Handler):
             return error(401, "Unauthorized")
         if call == "submit":
             return submit(self, self.path.split("/")[1], body)
+        if call == "find":
+            return find(urllib.parse.urlsplit(self.path).query)
         number = self.path.rsplit("/", 1)[1]
         if call == "cancel":
             return (204, "") if base.tasks.pop(number, None) else error(404, "no such process")
