@@ -160,7 +160,7 @@ BEGIN
 		UPDATE @extschema@.img_object o
 		SET format = (h.source).format, mime = (h.source).mime, ext = (h.source).ext,
 			width = (h.source).width, height = (h.source).height, mps = (h.source).mps
-		FROM held h WHERE h.ordinal = 0 AND h.input IS NULL AND h.source_table IS NULL
+		FROM held h WHERE h.ordinal = 0 AND h.input IS NULL AND (h.source_table IS NULL OR h.server IS NOT NULL)
 			AND o.job_id = h.id AND o.role = 'input'
 	), input AS (
 		INSERT INTO @extschema@.img_object (id, job_id, owner, role, storage, path,
@@ -175,7 +175,7 @@ BEGIN
 			(h.source).width, (h.source).height, (h.source).mps, (h.source).bytes, h.created_at, h.created_at + h.retention
 		FROM held h WHERE h.ordinal = 0 AND (h.source_table IS NOT NULL OR h.input IS NOT NULL)
 			-- img_row_input() has made it
-			AND (h.server IS NULL OR NOT EXISTS (SELECT FROM @extschema@.img_object x WHERE x.job_id = h.id AND x.role = 'input'))
+			AND (h.server IS NULL OR h.source_table IS NULL OR NOT EXISTS (SELECT FROM @extschema@.img_object x WHERE x.job_id = h.id AND x.role = 'input'))
 	), output AS (
 		INSERT INTO @extschema@.img_object (id, job_id, owner, role, ordinal, storage, path, name,
 			format, mime, ext, width, height, mps, bytes, sha256, made_of, reused_from, data, stored_at, expires_at)

@@ -110,18 +110,6 @@ img_remote_busy(bool *isnull)
 
 /* ------------------------------------------------------------- answers --- */
 
-/* A header that may be shown. */
-static char *
-shown_header(const ImgFetchReply *reply, const char *name)
-{
-	const char *value = img_fetch_header(reply, name);
-
-	for (const char *c = value; c != NULL && *c != '\0'; c++)
-		if (*c < ' ' || *c > '~')
-			return NULL;
-	return value ? pstrdup(value) : NULL;
-}
-
 static int
 header_number(const ImgFetchReply *reply, const char *name, int missing)
 {
@@ -188,7 +176,7 @@ img_call_take(ImgCallAnswer *answer, ImgCallMade *made, const ImgFetchReply *rep
 	forget_answer(answer, made);
 	answer->status = reply->status;
 	answer->ms = reply->times.total / 1000;
-	answer->request_id = shown_header(reply, "x-request-id");
+	answer->request_id = img_shown_header(reply, "x-request-id");
 	answer->body = copy_body(reply, memfd);
 	if (memfd >= 0)
 		close(memfd);

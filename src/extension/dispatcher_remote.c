@@ -243,26 +243,25 @@ act(ImgJob *job)
 static void
 begin_job(ImgJob *job)
 {
-	const ImgServer *server = img_remote_job_server(job->server, job->owner);
-	bool		uploads = img_remote_job_uploads(server->type, job->input);
-	Datum		values[] = {
-		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
-		CStringGetTextDatum(job->server), CStringGetTextDatum(server->type->name), ObjectIdGetDatum(job->owner),
-		BoolGetDatum(!uploads || job->source.length > 0)
-	};
+	ImgRowState row = img_fetch_row(job);
 
-	switch (img_fetch_row(job))
+	if (row == IMG_ROW_FOUND)
 	{
-		case IMG_ROW_FOUND:
-			img_execute(&begin, values, NULL);
-			act(job);
-			break;
-		case IMG_ROW_LOCKED:
-			img_remote_wait(job, IMG_REMOTE_NEW, AGAIN_MS / 1000.0);
-			break;
-		default:
-			end_cancelled(job, "the row, or its picture, is gone");
+		const ImgServer *server = img_remote_job_server(job->server, job->owner);
+		bool		uploads = img_remote_job_uploads(server->type, job->input);
+		Datum		values[] = {
+			CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
+			CStringGetTextDatum(job->server), CStringGetTextDatum(server->type->name), ObjectIdGetDatum(job->owner),
+			BoolGetDatum(!uploads || job->source.length > 0)
+		};
+
+		img_execute(&begin, values, NULL);
+		act(job);
 	}
+	else if (row == IMG_ROW_LOCKED)
+		img_remote_wait(job, IMG_REMOTE_NEW, AGAIN_MS / 1000.0);
+	else
+		end_cancelled(job, "the row, or its picture, is gone");
 }
 
 static void

@@ -122,12 +122,19 @@ take_body(const ImgFetchReply *reply, int memfd)
 	return body;
 }
 
-/* What came of a request; raises what went wrong. */
+/* What came of a request; raises what went wrong.  status: see img_fetch_any(),
+ * or NULL. */
 static bytea *
-judge(const ImgFetchReply *reply, int memfd, const ImgServer *server)
+judge(const ImgFetchReply *reply, int memfd, const ImgServer *server, ImgFetchStatus *status)
 {
 	ImgRemoteFailure failure;
 
+	if (status != NULL && reply->outcome == IMG_FETCH_DONE)
+	{
+		status->status = reply->status;
+		status->request_id = img_shown_header(reply, "x-request-id");
+		return take_body(reply, memfd);
+	}
 	if (img_remote_failure(server, reply, &failure))
 		ereport(ERROR,
 				(errcode(failure.sqlstate), errmsg("%s", failure.message),
@@ -144,8 +151,8 @@ typedef struct Asked
 	bytea	   *body;
 } Asked;
 
-bytea *
-img_fetch_now(const ImgHttpRequest *request, const ImgServer *server, uint64 max_answer)
+static bytea *
+fetch(const ImgHttpRequest *request, const ImgServer *server, uint64 max_answer, ImgFetchStatus *status)
 {
 	Asked	   *asked = palloc0(sizeof(Asked));
 
@@ -155,7 +162,7 @@ img_fetch_now(const ImgHttpRequest *request, const ImgServer *server, uint64 max
 		ImgFetchReply *reply = ask(request, max_answer, &asked->memfd);
 
 		asked->answered = true;
-		asked->body = judge(reply, asked->memfd, server);
+		asked->body = judge(reply, asked->memfd, server, status);
 	}
 	PG_FINALLY();
 	{
@@ -166,6 +173,18 @@ img_fetch_now(const ImgHttpRequest *request, const ImgServer *server, uint64 max
 	}
 	PG_END_TRY();
 	return asked->body;
+}
+
+bytea *
+img_fetch_now(const ImgHttpRequest *request, const ImgServer *server, uint64 max_answer)
+{
+	return fetch(request, server, max_answer, NULL);
+}
+
+bytea *
+img_fetch_any(const ImgHttpRequest *request, const ImgServer *server, uint64 max_answer, ImgFetchStatus *status)
+{
+	return fetch(request, server, max_answer, status);
 }
 
 Datum

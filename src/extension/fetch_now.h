@@ -14,4 +14,14 @@
  */
 extern bytea *img_fetch_now(const ImgHttpRequest *request, const ImgServer *server, uint64 max_answer);
 
+typedef struct ImgFetchStatus
+{
+	int			status;			/* of HTTP */
+	char	   *request_id;		/* or NULL */
+} ImgFetchStatus;
+
+/* The same, but that every answer is one, whatever its status. */
+extern bytea *img_fetch_any(const ImgHttpRequest *request, const ImgServer *server, uint64 max_answer,
+							ImgFetchStatus *status);
+
 #endif							/* IMGAPI_FETCH_NOW_H */

@@ -189,6 +189,17 @@ img_remote_put(const ImgStorageUri *place, Oid role, const char *mime, const cha
 	img_s3_put(img_s3(*server), place->path, mime, img_server_text(*server, "tags"), sha256, GetCurrentTimestamp(), request);
 }
 
+char *
+img_shown_header(const ImgFetchReply *reply, const char *name)
+{
+	const char *value = img_fetch_header(reply, name);
+
+	for (const char *c = value; c != NULL && *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			return NULL;
+	return value ? pstrdup(value) : NULL;
+}
+
 /* The fetcher got no answer. */
 static void
 read_outcome(const ImgFetchReply *reply, ImgRemoteFailure *failure)

@@ -43,6 +43,9 @@ extern void img_remote_place(const char *destination, const char *name, ImgStora
 extern void img_remote_put(const ImgStorageUri *place, Oid role, const char *mime, const char *sha256,
 						   ImgHttpRequest *request, const ImgServer **server);
 
+/* A header of an answer, if it can be shown; NULL: no. */
+extern char *img_shown_header(const ImgFetchReply *reply, const char *name);
+
 /* What became of a request that did not go well. */
 typedef struct ImgRemoteFailure
 {

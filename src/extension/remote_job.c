@@ -187,6 +187,18 @@ part_of_body(int number, size_t *length)
 	return part;
 }
 
+void
+img_api_request(const ImgServer *server, const char *method, const char *path, ImgHttpRequest *request)
+{
+	*request = (ImgHttpRequest) {
+		.method = method, .url = url_of(server, path),
+		.headers = list_make2(psprintf("%s%s", server->type->authorization, img_server_text(server, server->type->key)),
+							  pstrdup("Accept: application/json")),
+		.allow_private = server->allow_private,
+		.timeout = img_server_number(server, "timeout"), .connect_timeout = img_server_number(server, "connect_timeout")
+	};
+}
+
 bool
 img_remote_job_call(const ImgServer *server, const char *what, const pg_uuid_t *job, Jsonb *request, const char *input,
 					ImgRemoteCall *call)
@@ -204,13 +216,7 @@ img_remote_job_call(const ImgServer *server, const char *what, const pg_uuid_t *
 	picture = column(5);
 	call->picture = picture != NULL && picture[0] == 't';
 	call->tail = part_of_body(6, &call->tail_length);
-	call->request = (ImgHttpRequest) {
-		.method = column(1), .url = url_of(server, call->path),
-		.headers = list_make2(psprintf("%s%s", server->type->authorization, img_server_text(server, server->type->key)),
-							  pstrdup("Accept: application/json")),
-		.allow_private = server->allow_private,
-		.timeout = img_server_number(server, "timeout"), .connect_timeout = img_server_number(server, "connect_timeout")
-	};
+	img_api_request(server, column(1), call->path, &call->request);
 	if (content_type != NULL)
 		call->request.headers = lappend(call->request.headers, psprintf("Content-Type: %s", content_type));
 	return true;

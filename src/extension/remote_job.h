@@ -46,6 +46,9 @@ typedef struct ImgRemoteCall
 	size_t		tail_length;
 } ImgRemoteCall;
 
+/* A request to the API of a server, with its key and without a body. */
+extern void img_api_request(const ImgServer *server, const char *method, const char *path, ImgHttpRequest *request);
+
 /*
  * Makes a call for a job, by its name: "submit", "poll" …  input is a link to
  * the picture, or the name under which its bytes are sent.  SPI must be

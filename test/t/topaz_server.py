@@ -3,8 +3,8 @@
 
 It prints one line of JSON, {"port": N}, and then serves. What it does beside
 the contract it is told by POST /control with {"rule": {...}}, as claid_server.py
-is; call is submit, poll, find, link, cancel or download. Its list has PAGE tasks
-a page, oldest first.
+is; call is submit, poll, find (a list), link, input (its link), cancel, forget,
+estimate or download. Its list has PAGE tasks a page, oldest first.
 """
 import email.parser
 import email.policy
@@ -110,8 +110,11 @@ def shown(number):
         "progress": 100 if status == "Completed" else 50, "eta": now, "creation_time": task["at"], "modification_time": now, "credits": 3}
 
 
-# A cursor has characters that a query has to have encoded.
+# Without a query, all at once. A cursor has characters that a query has to have encoded.
 def find(query):
+    if query == "":
+        with base.lock:
+            return 200, [shown(number) for number in base.tasks]
     asked = urllib.parse.parse_qs(query, strict_parsing=True)
     if set(asked) - {"paginated", "limit", "cursor"} or asked.get("paginated") != ["true"] or not 1 <= int(asked["limit"][0]) <= 100:
         return error(400, "no such list")
@@ -123,14 +126,48 @@ def find(query):
     return 200, {"data": page, "pagination": {"has_next_page": more, **({"next_cursor": f"c+/={first + PAGE}"} if more else {})}}
 
 
-def link(number):
+CATEGORIES = {
+    "Enhance": "enhance", "Sharpen": "sharpen", "Denoise": "denoise", "Restore": "restore", "Lighting": "lighting",
+    "Matting": "matting", "Tool": "tool"}
+
+
+def side(value):
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 32000
+
+
+def estimate(handler, path, body):
+    """What it costs: a credit for each 24 megapixels of output, four of a generative model."""
+    if handler.headers.get("Content-Type") != "application/json":
+        return error(415, "the body is no JSON")
+    given = json.loads(body)
+    generative = path == "/estimate-gen"
+    endpoint = CATEGORIES.get(given.get("category", "Enhance"), "") + ("-gen" if generative else "")
+    if set(given) - {"category", "model", "input_width", "input_height", "output_width", "output_height", "crop_to_fill", "output_format"}:
+        return error(400, "an unknown field")
+    if endpoint not in MODELS:
+        return error(400, "category is not valid")
+    if not side(given.get("input_width")) or not side(given.get("input_height")):
+        return error(422, "input_width and input_height are required")
+    if any(not side(given[name]) for name in ("output_width", "output_height") if name in given):
+        return error(422, "output_width or output_height is not valid")
+    if given.get("model", MODELS[endpoint][0]) not in MODELS[endpoint]:
+        return error(400, "no such model")
+    if not isinstance(given.get("crop_to_fill", False), bool) or given.get("output_format", "png") not in FORMATS:
+        return error(400, "crop_to_fill or output_format is not valid")
+    width = given.get("output_width", given["input_width"])
+    height = given.get("output_height", given["input_height"] * width // given["input_width"])
+    return 200, {"duration": 12.5, "credits": max(1, -(-width * height // 24_000_000)) * (4 if generative else 1)}
+
+
+def link(number, kind="output"):
     task = base.tasks.get(number)
     if task is None:
         return error(404, "no such process")
-    if task["polls"] < 2:
+    if kind == "output" and task["polls"] < 2:
         return error(409, "not ready")
-    url = f"{base.public['url']}/tmp/{number}.png?token=signed"
-    return 200, {"download_url": url, "head_url": url, "expiry": int(time.time()) + 3600}
+    task["links"] = task.get("links", 0) + 1
+    url = f"{base.public['url']}/tmp/{number}-{kind}.png?token=signed{task['links']}"
+    return 200, {"download_url": url, "head_url": url + "&head", "expiry": int(time.time()) + 3600}
 
 
 class Handler(base.Handler):
@@ -140,12 +177,18 @@ class Handler(base.Handler):
             return "submit"
         if self.command == "GET" and re.fullmatch(r"/status/[0-9a-f-]{36}", self.path):
             return "poll"
-        if self.command == "GET" and self.path.startswith("/status?"):
+        if self.command == "GET" and re.fullmatch(r"/status(\?.*)?", self.path):
             return "find"
         if self.command == "DELETE" and re.fullmatch(r"/cancel/[0-9a-f-]{36}", self.path):
             return "cancel"
         if self.command == "GET" and re.fullmatch(r"/download/[0-9a-f-]{36}", self.path):
             return "link"
+        if self.command == "GET" and re.fullmatch(r"/download/input/[0-9a-f-]{36}", self.path):
+            return "input"
+        if self.command == "DELETE" and re.fullmatch(r"/status/[0-9a-f-]{36}", self.path):
+            return "forget"
+        if self.command == "POST" and self.path in ("/estimate", "/estimate-gen"):
+            return "estimate"
         return "download" if self.command == "GET" and self.path.startswith("/tmp/") else None
 
     def act(self, call, body, rule):
@@ -155,8 +198,12 @@ class Handler(base.Handler):
             return submit(self, self.path.split("/")[1], body)
         if call == "find":
             return find(urllib.parse.urlsplit(self.path).query)
+        if call == "estimate":
+            return estimate(self, self.path, body)
         number = self.path.rsplit("/", 1)[1]
-        if call == "cancel":
+        if call == "input":
+            return link(number, "input")
+        if call in ("cancel", "forget"):
             return (204, "") if base.tasks.pop(number, None) else error(404, "no such process")
         return poll(number, rule.get("task")) if call == "poll" else link(number)
 
