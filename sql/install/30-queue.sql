@@ -185,6 +185,14 @@ BEGIN
 			COALESCE(h.sha256, pg_catalog.sha256(h.data)), CASE WHEN h.storage = 'database' THEN h.made_of END, h.reused_from,
 			CASE WHEN h.storage = 'database' THEN h.data END, present, present + h.retention
 		FROM held h
+		RETURNING id, job_id, owner, ordinal
+	), link AS (
+		-- that the server has made
+		INSERT INTO @extschema@.img_link (id, object_id, job_id, owner, created_at, expires_at, expiry, download_url, head_url)
+		SELECT @extschema@.img_new_id(), u.id, u.job_id, u.owner, present, pg_catalog.to_timestamp((r.result #>> '{link,expiry}')::bigint),
+			(r.result #>> '{link,expiry}')::bigint, r.result #>> '{link,download_url}', r.result #>> '{link,head_url}'
+		FROM output u JOIN @extschema@.img_remote r ON r.job_id = u.job_id AND r.result ? 'link'
+		WHERE u.ordinal = 0 AND EXISTS (SELECT FROM held h WHERE h.server IS NOT NULL)
 	)
 	-- IN is hashed; a join would compare each with each
 	SELECT o.job_id, o.job_id IN (SELECT h.id FROM held h) OR NOT EXISTS (

@@ -189,6 +189,16 @@ $$;
 COMMENT ON FUNCTION @extschema@.img_remote_text(text) IS
 	'Internal: what an API said, without the queries of URLs, which may be signatures.';
 
+CREATE FUNCTION @extschema@.img_remote_link(download_url text, head_url text, expiry numeric) RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+AS $$
+	SELECT CASE WHEN download_url ~* '^https?://.' AND expiry BETWEEN 0 AND 1e11 THEN
+		pg_catalog.jsonb_build_object('link', pg_catalog.jsonb_build_object('download_url', download_url,
+			'head_url', CASE WHEN head_url ~* '^https?://.' THEN head_url ELSE download_url END, 'expiry', pg_catalog.floor(expiry))) ELSE '{}' END
+$$;
+COMMENT ON FUNCTION @extschema@.img_remote_link(text, text, numeric) IS
+	'Internal: a server''s own link to a result, as a part of img_remote.result.';
+
 CREATE FUNCTION @extschema@.img_remote_request(server_type text, what text, r @extschema@.img_remote, request jsonb, input text)
 RETURNS @extschema@.img_remote_request
 LANGUAGE plpgsql VOLATILE

@@ -76,9 +76,10 @@ BEGIN
 		CASE WHEN pg_catalog.jsonb_typeof(data -> 'errors') = 'array' THEN data -> 'errors' ELSE '[]' END) e);
 	IF answer.state = 'done' THEN
 		answer.urls := ARRAY[result #>> '{output_object,tmp_url}'];
-		-- kept there for a day
-		answer.result := pg_catalog.jsonb_build_object('input_object', result -> 'input_object',
-			'output_object', result -> 'output_object', 'expires_at', pg_catalog.clock_timestamp() + interval '24 hours');
+		answer.result := pg_catalog.jsonb_build_object('input_object', result -> 'input_object', 'output_object', result -> 'output_object')
+			-- kept there for a day
+			|| @extschema@.img_remote_link(result #>> '{output_object,tmp_url}', result #>> '{output_object,tmp_url}',
+				EXTRACT(epoch FROM pg_catalog.clock_timestamp() + interval '24 hours'));
 	END IF;
 	RETURN answer;
 END $$;

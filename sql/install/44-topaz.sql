@@ -200,7 +200,9 @@ BEGIN
 		IF document ->> 'download_url' IS NOT NULL THEN
 			answer.urls := ARRAY[document ->> 'download_url'];
 			answer.state := 'done';
-			answer.result := document;
+			answer.result := @extschema@.img_remote_link(document ->> 'download_url', document ->> 'head_url',
+				COALESCE((CASE WHEN pg_catalog.jsonb_typeof(document -> 'expiry') = 'number' THEN document ->> 'expiry' END)::numeric,
+					EXTRACT(epoch FROM pg_catalog.clock_timestamp() + interval '1 hour')));
 		END IF;
 	ELSIF what = 'poll' AND document ? 'status' THEN
 		answer.status := pg_catalog.left(document ->> 'status', 40);

@@ -14,6 +14,8 @@
 #include "executor/tstoreReceiver.h"
 #include "extension/home.h"
 #include "extension/queue.h"
+#include "extension/remote_job.h"
+#include "extension/server_call.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -42,6 +44,14 @@ enum
 
 static ImgStatement make_links = {
 	"SELECT * FROM $S.img_links_as($1, $2, $3)", 3, {UUIDARRAYOID, TEXTOID, REGROLEOID}
+};
+
+static ImgStatement find_provider = {
+	"SELECT p.server, p.path FROM $S.img_provider($1, $2, $3) p", 3, {UUIDOID, TEXTOID, REGROLEOID}
+};
+
+static ImgStatement provider_links = {
+	"SELECT p.download_url, p.head_url, p.expiry FROM $S.img_provider_links($1, $2, $3) p", 3, {UUIDOID, TEXTOID, BYTEAOID}
 };
 
 static ImgStatement make_many_links = {
@@ -76,6 +86,73 @@ report_refusal(void)
 			 hint != NULL ? errhint("%s", hint) : 0));
 }
 
+static void
+execute(const ImgHome *home, ImgStatement *statement, Datum *values, const char *nulls)
+{
+	ImgIdentity before;
+
+	img_become(home->owner, false, &before);
+	img_execute(statement, values, nulls);
+	img_resume(&before);
+}
+
+/* The links in three columns of the only row, the first of which is that one. */
+static HeapTuple
+copy_links(TupleDesc shape, int first)
+{
+	Datum		values[3];
+	bool		nulls[3];
+
+	for (int i = 0; i < 3; i++)
+		values[i] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, first + i, &nulls[i]);
+	return SPI_copytuple(heap_form_tuple(shape, values, nulls));
+}
+
+/* What the server with the picture of a job answers when it is asked for a link;
+ * NULL: nothing, or that was not asked.  False: there is no such server. */
+static bool
+ask_provider(const ImgHome *home, Datum job, const char *role, bytea **answer)
+{
+	Datum		values[] = {job, CStringGetTextDatum(role), ObjectIdGetDatum(GetUserId())};
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *server = NULL;
+	char	   *path = NULL;
+	char	   *line;
+
+	SPI_connect();
+	execute(home, &find_provider, values, NULL);
+	MemoryContextSwitchTo(caller);
+	if (SPI_processed > 0)
+	{
+		server = column(0);
+		path = column(1);
+	}
+	SPI_finish();
+	*answer = NULL;
+	if (server != NULL && path != NULL && img_server_problem(server, GetUserId(), &line) == NULL)
+		*answer = img_server_try(img_remote_job_server(server, GetUserId()), path);
+	return server != NULL;
+}
+
+/* NULL: the server has none, or not any more. */
+static HeapTuple
+links_of_provider(const ImgHome *home, Datum job, const char *role, TupleDesc shape)
+{
+	bytea	   *answer;
+	HeapTuple	links = NULL;
+	Datum		values[] = {job, CStringGetTextDatum(role), (Datum) 0};
+
+	if (!ask_provider(home, job, role, &answer))
+		return NULL;
+	values[2] = PointerGetDatum(answer);
+	SPI_connect();
+	execute(home, &provider_links, values, answer ? NULL : "  n");
+	if (column(0) != NULL)
+		links = copy_links(shape, 1);
+	SPI_finish();
+	return links;
+}
+
 static Datum
 download(FunctionCallInfo fcinfo, const char *role, const char *what)
 {
@@ -83,25 +160,21 @@ download(FunctionCallInfo fcinfo, const char *role, const char *what)
 	Datum		jobs = PointerGetDatum(construct_array(&job, 1, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 	Datum		arguments[] = {jobs, CStringGetTextDatum(role), ObjectIdGetDatum(GetUserId())};
 	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
-	ImgIdentity before;
-	Datum		values[3];
-	bool		nulls[3];
 	TupleDesc	shape;
 	HeapTuple	links;
 
 	img_require_writable(what);
 	if (get_call_result_type(fcinfo, NULL, &shape) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "%s must return a row", what);
+	links = links_of_provider(home, job, role, shape);
+	if (links != NULL)
+		PG_RETURN_DATUM(HeapTupleGetDatum(links));
 	SPI_connect();
-	img_become(home->owner, false, &before);
-	img_execute(&make_links, arguments, NULL);
-	img_resume(&before);
+	execute(home, &make_links, arguments, NULL);
 	if (SPI_processed != 1)
 		elog(ERROR, "no key to sign links with");
 	report_refusal();
-	for (int i = 0; i < 3; i++)
-		values[i] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, DOWNLOAD_URL + i + 1, &nulls[i]);
-	links = SPI_copytuple(heap_form_tuple(shape, values, nulls));
+	links = copy_links(shape, DOWNLOAD_URL + 1);
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(links));
 }

@@ -129,8 +129,14 @@ judge(const ImgFetchReply *reply, int memfd, const ImgServer *server, ImgFetchSt
 {
 	ImgRemoteFailure failure;
 
-	if (status != NULL && reply->outcome == IMG_FETCH_DONE)
+	if (status != NULL)
 	{
+		memset(status, 0, sizeof(*status));
+		if (reply->outcome != IMG_FETCH_DONE)
+		{
+			(void) img_remote_failure(server, reply, &status->failure);
+			return NULL;
+		}
 		status->status = reply->status;
 		status->request_id = img_shown_header(reply, "x-request-id");
 		return take_body(reply, memfd);

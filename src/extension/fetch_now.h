@@ -18,9 +18,11 @@ typedef struct ImgFetchStatus
 {
 	int			status;			/* of HTTP */
 	char	   *request_id;		/* or NULL */
+	ImgRemoteFailure failure;	/* where there was no answer: status is 0 */
 } ImgFetchStatus;
 
-/* The same, but that every answer is one, whatever its status. */
+/* The same, but that every answer is one, whatever its status, and none is no
+ * error: NULL. */
 extern bytea *img_fetch_any(const ImgHttpRequest *request, const ImgServer *server, uint64 max_answer,
 							ImgFetchStatus *status);
 

@@ -31,6 +31,8 @@ PG_FUNCTION_INFO_V1(img_estimate);
 /* What an API may answer. */
 #define MAX_ANSWER		(16 * 1024 * 1024)
 #define MAX_PATH		2000
+/* Time for what can be done without. */
+#define TRY_MS			10000
 
 static ImgStatement read_answer = {
 	"SELECT $S.img_server_answer($1, $2, $3, $4, $5)", 5, {TEXTOID, TEXTOID, INT4OID, TEXTOID, BYTEAOID}
@@ -88,6 +90,7 @@ img_server_ask(const ImgHome *home, const ImgServer *server, const char *method,
 {
 	ImgHttpRequest request;
 	ImgFetchStatus status;
+	bytea	   *answer;
 
 	img_api_request(server, method, path, &request);
 	if (body != NULL)
@@ -102,7 +105,26 @@ img_server_ask(const ImgHome *home, const ImgServer *server, const char *method,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("body has %zu bytes, more than the %d that are sent to a server", request.body_length, IMG_FETCH_INLINE)));
 	}
-	return judge(home, server, &status, img_fetch_any(&request, server, MAX_ANSWER, &status));
+	answer = img_fetch_any(&request, server, MAX_ANSWER, &status);
+	if (answer == NULL)
+		ereport(ERROR,
+				(errcode(status.failure.sqlstate),
+				 errmsg("server \"%s\" did not answer: %s", server->name, status.failure.message),
+				 status.failure.hint ? errhint("%s", status.failure.hint) : 0));
+	return judge(home, server, &status, answer);
+}
+
+bytea *
+img_server_try(const ImgServer *server, const char *path)
+{
+	ImgHttpRequest request;
+	ImgFetchStatus status;
+	bytea	   *answer;
+
+	img_api_request(server, "GET", path, &request);
+	request.timeout = Min(request.timeout, TRY_MS);
+	answer = img_fetch_any(&request, server, MAX_ANSWER, &status);
+	return status.status >= 200 && status.status < 300 ? answer : NULL;
 }
 
 /* ------------------------------------------------------ img_server_call() --- */

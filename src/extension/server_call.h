@@ -18,4 +18,7 @@
  */
 extern Jsonb *img_server_ask(const ImgHome *home, const ImgServer *server, const char *method, const char *path, Jsonb *body);
 
+/* What is answered to a GET; NULL: nothing good, for whatever reason. */
+extern bytea *img_server_try(const ImgServer *server, const char *path);
+
 #endif							/* IMGAPI_SERVER_CALL_H */

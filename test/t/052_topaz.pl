@@ -53,7 +53,7 @@ my $job = topaz_job('{"restorations": {"upscale": "photo"}}', q{output => '{"for
 is(wait_job($node, $job), 'DONE', 'a job with a format');
 is(sent(), 'model=High Fidelity V2 output_format=png', '… is asked for it');
 picture_is($node, $job, '… and its result is here');
-is(remote($node, $job, q{state, status, result ->> 'credits', result ? 'download_url', eta IS NOT NULL}), 'done|Completed|3|t|t', '… as img_remote says');
+is(remote($node, $job, q{state, status, result ->> 'credits', result -> 'link' ? 'download_url', eta IS NOT NULL}), 'done|Completed|3|t|t', '… as img_remote says');
 is($node->safe_psql('postgres', "SELECT string_agg(regexp_replace(path, '/[0-9a-f-]{36}', '/ID'), ' ' ORDER BY id) FROM img_remote_call WHERE job_id = '$job'"),
 	'/enhance/async /status/ID /status/ID /download/ID', '… and img_remote_call');
 is($node->safe_psql('postgres', "SELECT format, width, height FROM img_object WHERE job_id = '$job' AND role = 'input'"), 'jpeg|160|120', 'what it says of the source');

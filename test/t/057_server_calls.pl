@@ -101,6 +101,46 @@ fails_with($node, q{SET ROLE app; SELECT img_server_call('topaz', 'GET', '/statu
 is($node->safe_psql('postgres', q{GRANT EXECUTE ON FUNCTION img_server_call TO app; SET ROLE app; SELECT img_server_call('topaz', 'GET', '/status')}), '[]', '… but can be');
 fails_with($node, q{SET ROLE app; SELECT img_server_call('wrong', 'GET', '/status')}, '42501', qr/permission denied for foreign server wrong/, '… and needs USAGE');
 
+# ---------------------------------------------------------- provider's links
+
+sub ended_job { my $id = $node->safe_psql('postgres', "$_[0] SELECT img_submit('https://example.com/a.jpg'::text, $denoise, server => 'topaz')"); is(wait_job($node, $id), 'DONE', 'a job'); return $id; }
+sub link_of { return $node->safe_psql('postgres', ($_[2] // '') . "SELECT download_url, head_url, expiry > EXTRACT(epoch FROM now()) + 3500 FROM img_download$_[1]('$_[0]')"); }
+sub stored { return $node->safe_psql('postgres', "SELECT string_agg(regexp_replace(l.download_url, '.*-', '') || ' ' || o.role, ', ' ORDER BY l.id) FROM img_link l JOIN img_object o ON o.id = l.object_id WHERE l.job_id = '$_[0]'"); }
+$job = ended_job('');
+$id = remote($node, $job, 'remote_id');
+my $url = "http://127.0.0.1:$port/tmp/$id";
+is(stored($job), 'output.png?token=signed1 output', 'the link of the server is kept');
+is(link_of($job, ''), "$url-output.png?token=signed2|$url-output.png?token=signed2&head|t", 'img_download() gets a fresh one');
+is(link_of($job, '_input'), "$url-input.png?token=signed3|$url-input.png?token=signed3&head|t", '… and img_download_input()');
+is(stored($job), 'output.png?token=signed1 output, output.png?token=signed2 output, input.png?token=signed3 input', '… which are kept');
+my $first = "$url-output.png?token=signed1|$url-output.png?token=signed1&head|t";
+foreach my $trouble ({ status => 404, body => '{"message": "gone"}' }, { status => 500, body => '' }, { status => 429, body => '{}', headers => { 'Retry-After' => 60 } },
+	{ drop => JSON::PP::true }, { say => 'not JSON' }, { say => {} }, { say => { download_url => 'file:///etc/passwd', head_url => '', expiry => 9999999999 } },
+	{ say => { download_url => 'http://example.com/', head_url => '', expiry => 1 } })
+{
+	my ($shown) = grep { $_ ne 'body' && $_ ne 'headers' } keys %$trouble;
+	claid_rule(call => 'link', times => 1, %$trouble);
+	is(link_of($job, ''), $first, "no fresh one ($shown " . (ref $trouble->{$shown} ? encode_json([ $trouble->{$shown} ]) : $trouble->{$shown}) . '): the first');
+}
+is(stored($job), 'output.png?token=signed1 output, output.png?token=signed2 output, input.png?token=signed3 input', '… which is not kept twice');
+lose();
+is(link_of($job, ''), $first, 'the server has lost the picture: the first, while it opens');
+is(link_of($job, '_input'), 'https://example.com/a.jpg|https://example.com/a.jpg|t', '… and of the input what was given');
+$node->safe_psql('postgres', "UPDATE img_remote SET result = jsonb_set(result, '{link,expiry}', '1') WHERE job_id = '$job'");
+fails_with($node, "SELECT img_download('$job')", '55000', qr/before imgapi\.public_url is set/, 'it has expired: there is only ours');
+like(link_of($job, '', q{SET imgapi.public_url = 'https://pictures.example.com'; }), qr{^https://pictures\.example\.com/o/[0-9a-f-]{36}/}, '… of the gateway');
+my $before = @{ claid_state()->{calls} };
+$node->safe_psql('postgres', "UPDATE img_remote SET ended_at = ended_at - interval '7 days' WHERE job_id = '$job'");
+fails_with($node, "SELECT img_download('$job')", '55000', qr/public_url/, 'after 7 days');
+is(@{ claid_state()->{calls} }, $before, '… the server is not asked');
+$job = ended_job('SET ROLE app;');
+$before = @{ claid_state()->{calls} };
+fails_with($node, "SELECT img_download('$job')", '55000', qr/public_url/, 'nobody uses the key of somebody else, not even a superuser');
+is(@{ claid_state()->{calls} }, $before, '… the server is not asked');
+$node->safe_psql('postgres', 'REVOKE USAGE ON FOREIGN SERVER topaz FROM app');
+like(link_of($job, '', 'SET ROLE app; '), qr/-output\.png\?token=signed1\|/, 'without USAGE: the first');
+is(@{ claid_state()->{calls} }, $before, '… the server is not asked');
+
 # ------------------------------------------------------------- interruptible
 
 claid_rule(call => 'find', hold => JSON::PP::true);
