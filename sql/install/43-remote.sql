@@ -30,6 +30,8 @@
 -- an answer that ends the job (with urls, or a failure) when the job has ended.
 --
 -- The functions here call those, and decide; the dispatcher sends and receives.
+-- They are called several times a job, so they are written in plpgsql, which
+-- keeps its plans; functions in SQL are parsed and planned at every call.
 
 CREATE TABLE @extschema@.img_remote (
 	job_id uuid PRIMARY KEY,
@@ -155,9 +157,10 @@ COMMENT ON COLUMN @extschema@.img_remote_step.input_width IS 'likewise';
 COMMENT ON COLUMN @extschema@.img_remote_step.input_height IS 'likewise';
 
 CREATE FUNCTION @extschema@.img_remote_sqlstate(status int) RETURNS text
-LANGUAGE sql IMMUTABLE
+LANGUAGE plpgsql IMMUTABLE
 AS $$
-	SELECT CASE
+BEGIN
+	RETURN CASE
 		WHEN status IN (400, 422) THEN '22023'
 		WHEN status = 401 THEN '28000'
 		WHEN status = 402 THEN '53000'
@@ -167,25 +170,27 @@ AS $$
 		WHEN status = 413 THEN '54000'
 		WHEN status = 415 THEN '0A000'
 		WHEN status = 429 THEN '53400'
-		ELSE '58000' END
-$$;
+		ELSE '58000' END;
+END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_sqlstate(int) IS 'Internal: the SQLSTATE of an API''s status.';
 
 CREATE FUNCTION @extschema@.img_remote_hint(status int, server text) RETURNS text
-LANGUAGE sql IMMUTABLE
+LANGUAGE plpgsql IMMUTABLE
 AS $$
-	SELECT CASE
+BEGIN
+	RETURN CASE
 		WHEN status = 401 THEN pg_catalog.format('ALTER USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (SET api_key ''...'');', server)
-		WHEN status IN (402, 412) THEN 'The account at the server has to be topped up; then SELECT img_retry(job);' END
-$$;
+		WHEN status IN (402, 412) THEN 'The account at the server has to be topped up; then SELECT img_retry(job);' END;
+END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_hint(int, text) IS 'Internal: what helps against an API''s status.';
 
 -- Links to pictures open them to whoever reads the message.
 CREATE FUNCTION @extschema@.img_remote_text(message text) RETURNS text
-LANGUAGE sql IMMUTABLE
+LANGUAGE plpgsql IMMUTABLE
 AS $$
-	SELECT pg_catalog.left(pg_catalog.regexp_replace(message, '(https?:[^\s"''<>?]+)\?[^\s"''<>]*', '\1', 'gi'), 1000)
-$$;
+BEGIN
+	RETURN pg_catalog.left(pg_catalog.regexp_replace(message, '(https?:[^\s"''<>?]+)\?[^\s"''<>]*', '\1', 'gi'), 1000);
+END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_text(text) IS
 	'Internal: what an API said, without the queries of URLs, which may be signatures.';
 
@@ -223,8 +228,13 @@ BEGIN
 		WHEN 'claid' THEN answer := @extschema@.img_claid_read(what, r, document);
 		WHEN 'topaz' THEN answer := @extschema@.img_topaz_read(what, r, document);
 	END CASE;
-	answer.message := @extschema@.img_remote_text(answer.message);
+	IF answer.message IS NOT NULL THEN
+		answer.message := @extschema@.img_remote_text(answer.message);
+	END IF;
 	answer.urls := pg_catalog.array_remove(answer.urls, NULL);
+	IF answer.names IS NULL THEN
+		RETURN answer;
+	END IF;
 	-- file names, of which no two are the same
 	SELECT CASE WHEN pg_catalog.count(DISTINCT n.name) = pg_catalog.cardinality(answer.urls) THEN pg_catalog.array_agg(n.name ORDER BY n.ordinal) END
 	INTO answer.names

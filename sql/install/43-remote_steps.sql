@@ -121,6 +121,10 @@ AS $$
 BEGIN
 	INSERT INTO @extschema@.img_remote_call (job_id, owner, ms, status, server, method, path, request_id, error)
 	VALUES (r.job_id, r.owner, ms, status, r.server, method, path, pg_catalog.left(request_id, 200), error);
+	-- most jobs have few
+	IF r.polls < 10 AND r.failures < 10 AND r.remote_id IS NOT NULL THEN
+		RETURN;
+	END IF;
 	DELETE FROM @extschema@.img_remote_call c
 	WHERE c.job_id = r.job_id AND c.id <= (SELECT o.id FROM @extschema@.img_remote_call o
 		WHERE o.job_id = r.job_id ORDER BY o.id DESC OFFSET 50 LIMIT 1);
@@ -160,7 +164,9 @@ BEGIN
 		THEN pg_catalog.format('the answer of server "%s" makes no sense', r.server)
 		ELSE @extschema@.img_remote_problem(r, status, request_id, failure, answer) END;
 	step.sqlstate := @extschema@.img_remote_sqlstate(status);
-	step.hint := @extschema@.img_remote_hint(status, r.server);
+	IF step.message IS NOT NULL THEN
+		step.hint := @extschema@.img_remote_hint(status, r.server);
+	END IF;
 	PERFORM @extschema@.img_remote_note(r, method, path, status, ms, request_id, step.message);
 	IF what = 'submit' THEN
 		step := @extschema@.img_remote_submitted(r, step, status, sent, answer);
@@ -194,23 +200,25 @@ COMMENT ON FUNCTION @extschema@.img_remote_document(bytea) IS 'Internal: the bod
 
 CREATE FUNCTION @extschema@.img_remote_problem(r @extschema@.img_remote, status int, request_id text, failure text,
 	answer @extschema@.img_remote_answer) RETURNS text
-LANGUAGE sql IMMUTABLE
+LANGUAGE plpgsql IMMUTABLE
 AS $$
-	SELECT CASE
+BEGIN
+	RETURN CASE
 		WHEN status IS NULL THEN COALESCE(NULLIF(failure, ''), 'the fetcher died')
 		WHEN status NOT BETWEEN 200 AND 299 THEN pg_catalog.format('server "%s" answered with status %s', r.server, status)
 			|| COALESCE(': ' || answer.message, '') || COALESCE(' (code ' || answer.code || ')', '')
-			|| COALESCE(', request ' || pg_catalog.left(request_id, 200), '') END
-$$;
+			|| COALESCE(', request ' || pg_catalog.left(request_id, 200), '') END;
+END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_problem(@extschema@.img_remote, int, text, text, @extschema@.img_remote_answer) IS
 	'Internal: what went wrong with a call; NULL: nothing.';
 
 -- Refusals that may not be meant for good.
 CREATE FUNCTION @extschema@.img_remote_passes(status int) RETURNS bool
-LANGUAGE sql IMMUTABLE
+LANGUAGE plpgsql IMMUTABLE
 AS $$
-	SELECT COALESCE(status BETWEEN 200 AND 299 OR status IN (408, 425, 429) OR status >= 500, true)
-$$;
+BEGIN
+	RETURN COALESCE(status BETWEEN 200 AND 299 OR status IN (408, 425, 429) OR status >= 500, true);
+END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_passes(int) IS
 	'Internal: whether a call that failed with that status (NULL: without an answer) may go better later.';
 
@@ -328,13 +336,15 @@ COMMENT ON FUNCTION @extschema@.img_server_seconds(name, text) IS
 	'Internal: an option of a server that is a time, or its default; NULL: there is no such server.';
 
 CREATE FUNCTION @extschema@.img_remote_pause(server text, polls int, eta timestamptz) RETURNS float8
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql VOLATILE
 AS $$
+DECLARE
+	seconds float8 := COALESCE(@extschema@.img_server_seconds(server::name, 'poll_interval'), 1);
+BEGIN
 	-- poll_interval, half as much more each time, up to 30 s; or until it means to be ready
-	SELECT greatest(least(p.seconds * pg_catalog.pow(1.5::float8, least(polls, 20)), greatest(p.seconds, 30)),
-		COALESCE(least(EXTRACT(epoch FROM eta - pg_catalog.clock_timestamp())::float8, CASE WHEN eta IS NOT NULL THEN 600 END), 0))
-	FROM (SELECT COALESCE(@extschema@.img_server_seconds(server::name, 'poll_interval'), 1) AS seconds) p
-$$;
+	RETURN greatest(least(seconds * pg_catalog.pow(1.5::float8, least(polls, 20)), greatest(seconds, 30)),
+		COALESCE(least(EXTRACT(epoch FROM eta - pg_catalog.clock_timestamp())::float8, CASE WHEN eta IS NOT NULL THEN 600 END), 0));
+END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_pause(text, int, timestamptz) IS 'Internal: seconds until a job is polled again.';
 
 CREATE FUNCTION @extschema@.img_remote_polled(r @extschema@.img_remote, step @extschema@.img_remote_step,

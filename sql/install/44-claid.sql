@@ -60,9 +60,11 @@ DECLARE
 	result jsonb := data -> 'result';
 	error record;
 BEGIN
-	error := @extschema@.img_claid_error(document);
-	answer.code := error.code;
-	answer.message := error.message;
+	IF document IS NOT NULL AND pg_catalog.jsonb_typeof(data) IS DISTINCT FROM 'object' THEN
+		error := @extschema@.img_claid_error(document);
+		answer.code := error.code;
+		answer.message := error.message;
+	END IF;
 	IF data ->> 'id' ~ '^[0-9]{1,20}$' THEN
 		answer.remote_id := data ->> 'id';
 	END IF;
@@ -72,8 +74,9 @@ BEGIN
 	END IF;
 	answer.state := CASE pg_catalog.upper(answer.status)
 		WHEN 'DONE' THEN 'done' WHEN 'ERROR' THEN 'failed' WHEN 'CANCELLED' THEN 'cancelled' ELSE 'waiting' END;
-	answer.message := (SELECT pg_catalog.string_agg(e ->> 'error', '; ') FROM pg_catalog.jsonb_array_elements(
-		CASE WHEN pg_catalog.jsonb_typeof(data -> 'errors') = 'array' THEN data -> 'errors' ELSE '[]' END) e);
+	IF pg_catalog.jsonb_typeof(data -> 'errors') = 'array' AND data -> 'errors' <> '[]' THEN
+		answer.message := (SELECT pg_catalog.string_agg(e ->> 'error', '; ') FROM pg_catalog.jsonb_array_elements(data -> 'errors') e);
+	END IF;
 	IF answer.state = 'done' THEN
 		answer.urls := ARRAY[result #>> '{output_object,tmp_url}'];
 		answer.result := pg_catalog.jsonb_build_object('input_object', result -> 'input_object', 'output_object', result -> 'output_object')
