@@ -12,7 +12,7 @@ use Test::More;
 
 my $node = img_node('rows', 'imgapi.executors' => 1);
 my $dispatcher = worker_pid($node);
-my ($executor) = executors($dispatcher);
+my $executor;
 
 # Thumbnails are 16 wide: 16 high of the old pictures, 8 of the new ones.
 my $old = literal(png(64, 64, 1));
@@ -29,10 +29,13 @@ $node->safe_psql('postgres', q{
 	CREATE TRIGGER make_thumb AFTER INSERT ON upload FOR EACH ROW
 		EXECUTE FUNCTION img_on_upload('data', '{"resizing": {"width": 16, "height": 16, "fit": "bounds"}}', 'thumb')});
 
+# One whose job has been cancelled for too long is ended, and another comes.
 sub hold
 {
-	kill 'STOP', $executor;
-	wait_until(sub { stopped($executor) }) or die "executor $executor did not stop";
+	wait_until(sub {
+		($executor) = executors($dispatcher);
+		return defined $executor && kill('STOP', $executor) && stopped($executor);
+	}) or die 'no executor stopped';
 }
 
 sub go { kill 'CONT', $executor; }
