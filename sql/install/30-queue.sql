@@ -150,12 +150,9 @@ BEGIN
 			CASE WHEN h.really_started_at BETWEEN h.started_at AND present
 				THEN h.really_started_at ELSE h.started_at END,
 			present, present + h.retention, h.retention, h.owner, h.kind, 'DONE', h.priority, h.attempts, h.max_attempts, h.server,
-			h.job_key, h.callback_url, h.source_table, h.source_column, h.source_key, h.target_column,
+			h.job_key, @extschema@.img_callback_add(h.id, h.owner, h.callback_url), h.source_table, h.source_column, h.source_key, h.target_column,
 			NULL, h.error, h.error_code, h.warning, h.request, h.input
 		FROM held h WHERE h.ordinal = 0
-	), callback AS (
-		INSERT INTO @extschema@.img_callback (job_id, owner, url)
-		SELECT h.id, h.owner, h.callback_url FROM held h WHERE h.ordinal = 0 AND h.callback_url IS NOT NULL
 	), uploaded AS (
 		UPDATE @extschema@.img_object o
 		SET format = (h.source).format, mime = (h.source).mime, ext = (h.source).ext,
@@ -277,11 +274,8 @@ BEGIN
 		stage, error, error_code, request, input)
 	VALUES (live.id, live.task_id, live.created_at, live.run_after, live.started_at,
 		present, present + live.retention, live.retention, live.owner, live.kind, status, live.priority, live.attempts, live.max_attempts, live.server,
-		live.job_key, live.callback_url, live.source_table, live.source_column, live.source_key,
+		live.job_key, @extschema@.img_callback_add(live.id, live.owner, live.callback_url), live.source_table, live.source_column, live.source_key,
 		live.target_column, live.stage, live.error, live.error_code, live.request, live.input);
-	IF live.callback_url IS NOT NULL THEN
-		INSERT INTO @extschema@.img_callback (job_id, owner, url) VALUES (live.id, live.owner, live.callback_url);
-	END IF;
 	IF live.server IS NOT NULL AND status = 'CANCELLED' THEN
 		PERFORM @extschema@.img_remote_let_go(live.id, live.request);
 	END IF;

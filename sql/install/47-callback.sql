@@ -56,6 +56,18 @@ COMMENT ON COLUMN @extschema@.img_callback.lease_owner IS 'worker that is sendin
 COMMENT ON COLUMN @extschema@.img_callback.error IS 'why the last attempt failed';
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.img_callback', '');
 
+-- Called with each job that ends. Strict, so that those without a URL pay
+-- nothing: the start of a statement would cost them.
+CREATE FUNCTION @extschema@.img_callback_add(job uuid, owner regrole, url text) RETURNS text
+LANGUAGE plpgsql VOLATILE STRICT
+AS $$
+BEGIN
+	INSERT INTO @extschema@.img_callback (job_id, owner, url) VALUES (job, owner, url);
+	RETURN url;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_callback_add(uuid, regrole, text) IS
+	'Internal: a job ends, and its callback is to be sent. The URL, for the row of the job.';
+
 CREATE FUNCTION @extschema@.img_callback_added() RETURNS trigger
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.img_callback_added() IS
