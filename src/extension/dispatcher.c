@@ -420,6 +420,8 @@ start(Oid database)
 	pqsignal(SIGTERM, handle_sigterm);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
+	/* A reload since we were forked was not heard. */
+	ProcessConfigFile(PGC_SIGHUP);
 	if (!take_slot(database))
 		proc_exit(0);
 	before_shmem_exit(leave, 0);
