@@ -143,10 +143,8 @@ BEGIN
 	SELECT x.id, x.job_id, x.owner, x.storage, x.path, x.expires_at,
 		COALESCE(x.name, x.id::text || COALESCE('.' || x.ext, '')) AS name
 	INTO o FROM @extschema@.img_object x WHERE x.id = object AND x.expires_at > present;
-	IF NOT FOUND OR o.storage = 'row' OR (o.storage = 'database' AND base = '') THEN
+	IF NOT FOUND THEN
 		RETURN NULL;
-	ELSIF o.storage = 'url' THEN
-		RETURN o.path;
 	END IF;
 	until := least(o.expires_at, present + pg_catalog.current_setting('imgapi.link_lifetime')::interval);
 	expiry := pg_catalog.floor(EXTRACT(epoch FROM until));
@@ -169,53 +167,44 @@ END $$;
 COMMENT ON FUNCTION @extschema@.img_callback_link(uuid) IS
 	'Internal: a link to a picture for the receiver of a callback; NULL where there can be none.';
 
-CREATE FUNCTION @extschema@.img_callback_file(storage text, path text, name text, link text) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE
-AS $$
-DECLARE
-	place text := CASE storage WHEN 'row' THEN ''
-		WHEN 'url' THEN COALESCE(pg_catalog.substring(path, '^[^:]*://[^/?#]*([^?#]*)'), '')
-		ELSE '/' || pg_catalog.ltrim(path, '/') END;
-BEGIN
-	RETURN pg_catalog.jsonb_build_object('url', COALESCE(link, ''), 'path', place,
-		'name', COALESCE(name, pg_catalog.substring(place, '[^/]*$')));
-END $$;
-COMMENT ON FUNCTION @extschema@.img_callback_file(text, text, text, text) IS
-	'Internal: sourceFile, and an element of resultFiles, of a callback.';
-
-CREATE FUNCTION @extschema@.img_callback_source(job uuid, input text) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE
-AS $$
-DECLARE
-	o record;
-BEGIN
-	SELECT x.id, x.storage, x.path, x.name INTO o FROM @extschema@.img_object x
-	WHERE x.job_id = job AND x.role = 'input' ORDER BY x.ordinal LIMIT 1;
-	IF FOUND THEN
-		RETURN @extschema@.img_callback_file(o.storage, o.path, o.name, @extschema@.img_callback_link(o.id));
-	ELSIF input LIKE 'storage://%' THEN
-		RETURN @extschema@.img_callback_file(pg_catalog.split_part(input, '/', 3),
-			pg_catalog.regexp_replace(input, '^storage://[^/]*', ''), NULL, NULL);
-	ELSIF input LIKE '/%' THEN
-		RETURN @extschema@.img_callback_file('', input, NULL, NULL);
-	END IF;
-	RETURN @extschema@.img_callback_file('url', COALESCE(input, ''), NULL, input);
-END $$;
-COMMENT ON FUNCTION @extschema@.img_callback_source(uuid, text) IS
-	'Internal: sourceFile of a callback; a job that failed may have no picture yet.';
-
 CREATE FUNCTION @extschema@.img_callback_body(job uuid) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off
 AS $$
 DECLARE
 	e @extschema@.img_job_ended;
+	has_gateway bool := pg_catalog.current_setting('imgapi.public_url') <> '';
 	body jsonb;
 BEGIN
 	SELECT * INTO e FROM @extschema@.img_job_ended x WHERE x.id = job;
 	IF NOT FOUND THEN
 		RETURN NULL;
 	END IF;
-	body := pg_catalog.jsonb_build_object(
+	WITH picture AS (
+		SELECT o.id, o.role, o.ordinal, o.storage, o.path, o.name FROM @extschema@.img_object o WHERE o.job_id = job
+		UNION ALL
+		-- a job that failed may have named a picture that has never come
+		SELECT NULL, 'input', 1, CASE WHEN e.input LIKE 'storage://%' THEN pg_catalog.split_part(e.input, '/', 3)
+				WHEN e.input LIKE '/%' THEN 'row' ELSE 'url' END,
+			pg_catalog.regexp_replace(COALESCE(e.input, ''), '^storage://[^/]*/', ''), NULL
+	), placed AS (
+		SELECT p.*, CASE WHEN p.storage = 'url' THEN COALESCE(pg_catalog.substring(p.path, '^[^:]*://[^/?#]*([^?#]*)'), '')
+			WHEN p.storage <> 'row' OR p.id IS NULL THEN '/' || pg_catalog.ltrim(p.path, '/') ELSE '' END AS place
+		FROM picture p
+	), file AS (
+		SELECT p.role, p.ordinal, pg_catalog.jsonb_build_object(
+			'url', CASE WHEN p.storage = 'url' THEN p.path
+				WHEN p.id IS NULL OR p.storage = 'row' OR (p.storage = 'database' AND NOT has_gateway) THEN ''
+				ELSE COALESCE(@extschema@.img_callback_link(p.id), '') END,
+			'path', p.place, 'name', COALESCE(p.name, pg_catalog.substring(p.place, '[^/]*$'))) AS document,
+			-- what had its place before
+			p.role = 'output' AND p.storage <> 'database' AND p.storage <> 'row' AND EXISTS (
+				SELECT FROM @extschema@.img_object before
+				WHERE before.storage = p.storage AND before.path = p.path AND before.id < p.id AND before.role = 'output'
+					AND before.storage <> 'database' AND before.storage <> 'row') AS overwritten
+		FROM placed p
+	)
+	SELECT pg_catalog.jsonb_build_object(
 		'header', pg_catalog.jsonb_build_object(
 			'isSuccessful', e.status = 'DONE',
 			'resultCode', CASE e.status WHEN 'DONE' THEN 0 WHEN 'ERROR' THEN 500201 ELSE -1 END,
@@ -225,18 +214,12 @@ BEGIN
 		'id', COALESCE(pg_catalog.substring(e.callback_url, '[?&]id=([^&#]*)'), job::text),
 		'queueId', job,
 		'operationId', COALESCE(e.request ->> 'operation_id', ''),
-		'overwritten', EXISTS (SELECT FROM @extschema@.img_object o JOIN @extschema@.img_object other
-				ON other.storage = o.storage AND other.path = o.path AND other.id < o.id
-			WHERE o.job_id = job AND o.role = 'output' AND o.storage <> 'database' AND o.storage <> 'row'
-				AND other.role = 'output' AND other.storage <> 'database' AND other.storage <> 'row'),
-		'sourceFile', @extschema@.img_callback_source(job, e.input));
-	IF e.status <> 'DONE' THEN
-		RETURN body;
-	END IF;
-	RETURN body || (SELECT pg_catalog.jsonb_build_object('resultFiles', COALESCE(pg_catalog.jsonb_agg(
-			@extschema@.img_callback_file(o.storage, o.path, o.name, @extschema@.img_callback_link(o.id))
-			ORDER BY o.ordinal), '[]'))
-		FROM @extschema@.img_object o WHERE o.job_id = job AND o.role = 'output');
+		'overwritten', COALESCE(pg_catalog.bool_or(f.overwritten), false),
+		'sourceFile', pg_catalog.jsonb_agg(f.document ORDER BY f.ordinal) FILTER (WHERE f.role = 'input') -> 0)
+		|| CASE e.status WHEN 'DONE' THEN pg_catalog.jsonb_build_object('resultFiles',
+			COALESCE(pg_catalog.jsonb_agg(f.document ORDER BY f.ordinal) FILTER (WHERE f.role = 'output'), '[]')) ELSE '{}' END
+	INTO body FROM file f;
+	RETURN body;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_callback_body(uuid) IS
 	'Internal: what is posted when a job has ended, as the operation contract words it: header, id (of the URL''s query, else the job''s), queueId (the job''s), operationId, overwritten, sourceFile and, if DONE, resultFiles. NULL: it has not ended.';

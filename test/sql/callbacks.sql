@@ -81,10 +81,23 @@ SET imgapi.public_url = 'https://p.example/x/';
 SELECT pg_temp.plain(b -> 'sourceFile' ->> 'url') AS source, pg_temp.plain(b -> 'resultFiles' -> 0 ->> 'url') AS result FROM img_callback_body(pg_temp.job('done')) b;
 SELECT count(*), count(DISTINCT object_id), count(*) FILTER (WHERE owner = 'regress_imgapi_ann'::regrole) AS hers FROM img_link WHERE job_id = pg_temp.job('done');
 RESET imgapi.public_url;
--- pictures elsewhere
-SELECT img_callback_file('url', 'https://example.com/a/b.png?x=/y', NULL, 'https://example.com/a/b.png?x=/y'), img_callback_file('url', 'https://example.com', NULL, NULL),
-	img_callback_file('photos', 'a/b.png', NULL, NULL), img_callback_file('row', 'photo/{1}/data', NULL, NULL);
-SELECT input, img_callback_source(img_new_id(), input) FROM unnest(ARRAY['https://example.com/b.png', 'storage://photos/a/b.png', '/folder/b.png', NULL]) input;
+-- pictures elsewhere, known or only named
+UPDATE img_object SET storage = 'url', path = 'https://example.com/a/b.png?x=/y' WHERE role = 'input' AND job_id = pg_temp.job('done');
+SELECT img_callback_body(pg_temp.job('done')) -> 'sourceFile' AS source;
+UPDATE img_object SET storage = 'photos', path = 'a/b.png' WHERE role = 'input' AND job_id = pg_temp.job('done');
+SELECT img_callback_body(pg_temp.job('done')) -> 'sourceFile' AS source;
+UPDATE img_object SET storage = 'row', path = 'photo/{1}/data' WHERE role = 'input' AND job_id = pg_temp.job('done');
+SELECT img_callback_body(pg_temp.job('done')) -> 'sourceFile' AS source;
+SELECT img_submit('https://example.com/c/d.png?x=1'::text, callback_url => 'http://example.com/') AS named \gset
+SELECT img_cancel(:'named');
+SELECT img_callback_body(:'named') -> 'sourceFile' AS source;
+UPDATE img_job_ended SET input = 'https://example.com' WHERE id = :'named';
+SELECT img_callback_body(:'named') -> 'sourceFile' AS source;
+UPDATE img_job_ended SET input = 'storage://photos/a/b.png' WHERE id = :'named';
+SELECT img_callback_body(:'named') -> 'sourceFile' AS source;
+UPDATE img_job_ended SET input = '/folder/b.png' WHERE id = :'named';
+SELECT img_callback_body(:'named') -> 'sourceFile' AS source;
+DELETE FROM img_callback WHERE job_id = :'named';
 -- a named operation, and a result that takes the place of another
 SELECT img_submit_operation(pg_temp.picture('png'), '100x100', callback_url => 'http://example.com/') AS job \gset
 SELECT count(*) FROM pg_temp.finish();
