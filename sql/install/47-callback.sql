@@ -241,6 +241,7 @@ COMMENT ON FUNCTION @extschema@.img_callback_rescue(text) IS
 
 CREATE FUNCTION @extschema@.img_callback_hosts() RETURNS SETOF text
 LANGUAGE sql STABLE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off
 AS $$
 	-- from one host to the next, whatever there is of each
 	WITH RECURSIVE step AS (
@@ -301,6 +302,7 @@ COMMENT ON FUNCTION @extschema@.img_callback_claim(text, int, int, text[], int[]
 
 CREATE FUNCTION @extschema@.img_callback_next_due(busy text[]) RETURNS timestamptz
 LANGUAGE sql STABLE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off
 AS $$
 	SELECT pg_catalog.min(d.next_at) FROM @extschema@.img_callback_hosts() w (host) CROSS JOIN LATERAL (
 		SELECT c.next_at FROM @extschema@.img_callback c
