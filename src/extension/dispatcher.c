@@ -213,6 +213,8 @@ job_ids(bool all)
 	{
 		n = add_ids(ids, n, &img_dispatcher.ended);
 		n = add_ids(ids, n, &img_dispatcher.network);
+		n = add_ids(ids, n, &img_dispatcher.to_read);
+		n = add_ids(ids, n, &img_dispatcher.to_store);
 		n = add_ids(ids, n, &img_dispatcher.remote);
 		for (int i = 0; i < img_dispatcher.stations; i++)
 			for (int j = 0; j < img_dispatcher.station[i].queued; j++)
@@ -444,6 +446,8 @@ start(Oid database)
 			 MyProcPid, (int64) GetCurrentTimestamp());
 	dlist_init(&img_dispatcher.claimed);
 	dlist_init(&img_dispatcher.network);
+	dlist_init(&img_dispatcher.to_read);
+	dlist_init(&img_dispatcher.to_store);
 	dlist_init(&img_dispatcher.remote);
 	dlist_init(&img_dispatcher.ended);
 	img_dispatcher.look = true;

@@ -28,8 +28,8 @@
  *	source_row.c			the row of a user's table, read and written
  *
  * A job in hand is in exactly one place: the list "claimed" (no executor has
- * it yet), the list "network" (its source is being read, or its result
- * written), the list "remote" (a server does it), the queue of one executor, or the list "ended".  No transaction is
+ * it yet), the lists "network", "to_read" and "to_store" (its source is read, or
+ * its result written), the list "remote" (a server does it), the queue of one executor, or the list "ended".  No transaction is
  * open while executors or the fetcher work.
  */
 #ifndef IMGAPI_DISPATCHER_H
@@ -161,8 +161,10 @@ typedef struct ImgDispatcher
 	int			nclaimed;
 	int			nended;
 	int			nsent;
-	dlist_head	network;
-	int			nnetwork;
+	dlist_head	network;		/* requests are under way */
+	dlist_head	to_read;		/* sources that have not been asked for */
+	dlist_head	to_store;		/* results, likewise */
+	int			nnetwork;		/* of all three */
 	int			nreading;		/* of them, sources that have been asked for */
 	int			nstoring;		/* of them, results */
 	dlist_head	remote;
@@ -240,7 +242,6 @@ extern bool img_needs_network(const ImgJob *job);	/* before an executor can have
 extern void img_network_take(ImgJob *job);	/* to get its source, or store its result */
 extern void img_network_work(void);	/* one transaction, if there is need */
 extern void img_network_undo(void);	/* it was aborted */
-extern bool img_network_pending(void);
 extern void img_network_end_cancelled(void);
 
 /* dispatcher_remote.c */

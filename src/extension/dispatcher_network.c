@@ -65,7 +65,8 @@ static void
 join_network(ImgJob *job, bool asked)
 {
 	job->asked = asked;
-	dlist_push_tail(&img_dispatcher.network, &job->node);
+	dlist_push_tail(asked ? &img_dispatcher.network : is_storing(job) ? &img_dispatcher.to_store : &img_dispatcher.to_read,
+					&job->node);
 	img_dispatcher.nnetwork++;
 	if (is_storing(job))
 		img_dispatcher.nstoring++;
@@ -92,11 +93,19 @@ img_network_take(ImgJob *job)
 	join_network(job, false);
 }
 
-/* Results go out first.  Sources that wait for an executor are in memory, too. */
-static bool
-may_ask(const ImgJob *job)
+void
+img_network_ask_again(ImgJob *job)
 {
-	return !job->asked && (is_storing(job) || img_dispatcher.nreading + img_dispatcher.nclaimed < MOST_READING);
+	leave_network(job);
+	join_network(job, false);
+}
+
+/* Sources that wait for an executor are in memory, too. */
+static bool
+may_read(void)
+{
+	return !dlist_is_empty(&img_dispatcher.to_read) &&
+		img_dispatcher.nreading + img_dispatcher.nclaimed < MOST_READING;
 }
 
 /* Ends a job that is on the list. */
@@ -130,21 +139,29 @@ end_cancelled(ImgJob **jobs, int count)
 	}
 }
 
-void
-img_network_end_cancelled(void)
+static void
+end_cancelled_in(dlist_head *list)
 {
 	ImgJob	   *jobs[ASKED_ABOUT];
 	int			count = 0;
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &img_dispatcher.network)
+	dlist_foreach_modify(iter, list)
 	{
 		jobs[count++] = dlist_container(ImgJob, node, iter.cur);
-		if (count < ASKED_ABOUT && dlist_has_next(&img_dispatcher.network, iter.cur))
+		if (count < ASKED_ABOUT && dlist_has_next(list, iter.cur))
 			continue;
 		end_cancelled(jobs, count);
 		count = 0;
 	}
+}
+
+void
+img_network_end_cancelled(void)
+{
+	end_cancelled_in(&img_dispatcher.network);
+	end_cancelled_in(&img_dispatcher.to_store);
+	end_cancelled_in(&img_dispatcher.to_read);
 }
 
 /* ------------------------------------------------------------- reading --- */
@@ -428,35 +445,43 @@ img_network_undo(void)
 	img_transfers_undo();
 }
 
+/* Those of this transaction came last. */
 static void
 commit_requests(void)
 {
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &img_dispatcher.network)
-		dlist_container(ImgJob, node, iter.cur)->uncommitted = false;
+	dlist_reverse_foreach(iter, &img_dispatcher.network)
+	{
+		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
+
+		if (!job->uncommitted)
+			break;
+		job->uncommitted = false;
+	}
 	img_transfers_commit();
 }
 
-bool
-img_network_pending(void)
+static bool
+pending(void)
 {
-	dlist_iter	iter;
+	return img_transfers_have_failed() || img_delete_is_due() || !dlist_is_empty(&img_dispatcher.to_store) || may_read();
+}
 
-	if (img_transfers_have_failed() || img_delete_is_due())
-		return true;
-	dlist_foreach(iter, &img_dispatcher.network)
-		if (may_ask(dlist_container(ImgJob, node, iter.cur)))
-			return true;
-	return false;
+/* Results go out first. */
+static void
+make_all_requests(void)
+{
+	while (!dlist_is_empty(&img_dispatcher.to_store))
+		make_requests(dlist_head_element(ImgJob, node, &img_dispatcher.to_store));
+	while (may_read())
+		make_requests(dlist_head_element(ImgJob, node, &img_dispatcher.to_read));
 }
 
 void
 img_network_work(void)
 {
-	dlist_mutable_iter iter;
-
-	if (!img_network_pending())
+	if (!pending())
 		return;
 	StartTransactionCommand();
 	img_dispatcher.gone = img_home_of_extension() == NULL;
@@ -466,13 +491,7 @@ img_network_work(void)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		img_transfers_settle();
 		img_delete_work();
-		dlist_foreach_modify(iter, &img_dispatcher.network)
-		{
-			ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
-
-			if (may_ask(job))
-				make_requests(job);
-		}
+		make_all_requests();
 		PopActiveSnapshot();
 		SPI_finish();
 		/* the promise to remove has to outlive a crash */

@@ -68,7 +68,10 @@ extern void img_transfers_settle(void); /* of those; within a transaction */
 /* What is under way for a job is given up; its answers find nobody. */
 extern void img_transfers_give_up(ImgJob *job);
 
-/* dispatcher_network.c: the result could not be written. */
+/* dispatcher_network.c: another request has to be made for it. */
+extern void img_network_ask_again(ImgJob *job);
+
+/* The result could not be written. */
 extern void img_store_failed(ImgTransfer *transfer, const ImgRemoteFailure *failure);
 
 /* dispatcher_upload.c: all within a transaction, but for img_upload_close(). */

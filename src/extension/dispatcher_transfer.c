@@ -271,6 +271,7 @@ send_one(ImgTransfer *transfer)
 		return false;
 	}
 	dlist_delete(&transfer->node);
+	transfer->committed = true;
 	take_slot(transfer, slot);
 	return true;
 }
@@ -382,8 +383,15 @@ img_transfers_commit(void)
 {
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &waiting)
-		dlist_container(ImgTransfer, node, iter.cur)->committed = true;
+	/* those of this transaction came last */
+	dlist_reverse_foreach(iter, &waiting)
+	{
+		ImgTransfer *transfer = dlist_container(ImgTransfer, node, iter.cur);
+
+		if (transfer->committed)
+			break;
+		transfer->committed = true;
+	}
 }
 
 void

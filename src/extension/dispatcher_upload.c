@@ -117,7 +117,7 @@ static void
 next_step(ImgJob *job, Stage stage)
 {
 	job->upload->stage = stage;
-	job->asked = false;
+	img_network_ask_again(job);
 }
 
 static void

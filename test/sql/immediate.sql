@@ -42,6 +42,12 @@ SELECT pg_temp.error_of($$SELECT img_edit(NULL, '{"resizing": {"width": -1}}')$$
 SELECT pg_temp.error_of($$SELECT img_edit('\x00', '{"resizing": {"width": -1}}')$$);
 -- equal requests, equal results
 SELECT img_edit(data, '{"resizing": {"width": 9}}') = img_edit(data, '{"resizing": {"width": 9}}') AS same FROM picture WHERE name = 'jpeg';
+-- a PNG of nothing but pixels, of which nothing is asked, is its own result; not with something behind it,
+-- nor in another way; and not unseen
+SELECT img_edit(data) = data AS same, img_edit(data || '\x00') = data AS clean, img_edit(data, '{"flip": "horizontal"}') = data AS flipped,
+	img_edit(data, NULL, '{"metadata": {"dpi": 300}}') = data AS dense, img_edit(data, NULL, '{"format": "png"}') = data AS encoded,
+	pg_temp.error_of(format('SELECT img_edit(decode(%L, ''hex''))', encode(set_byte(data, length(data) - 20, get_byte(data, length(data) - 20) # 1), 'hex'))) ~ '^22000: ' AS refused
+FROM picture WHERE name = 'png' \gx
 -- of a set, each its own
 SELECT string_agg(pg_temp.shape(img_edit(data, jsonb_build_object('resizing', jsonb_build_object('width', 5 + n, 'fit', 'cover')))), ', ' ORDER BY n)
 FROM (SELECT row_number() OVER (ORDER BY name COLLATE "C") AS n, data FROM picture WHERE name IN ('png', 'jpeg', 'gif', 'webp')) p;
