@@ -356,6 +356,7 @@ turn(void)
 		/* Their places are free, and the next may be there. */
 		img_claim_and_send();
 	}
+	wait = Min(wait, img_claim_in());
 	wait = Min(wait, tend_clock());
 	img_publish_next_due();
 	wait = Min(wait, img_settle_in());

@@ -187,6 +187,8 @@ extern const ImgRowSource *img_writing;
 /* dispatcher_claim.c: claims if there is room, fetches pictures for free
  * executors, commits, and sends them. */
 extern void img_claim_and_send(void);
+extern long img_claim_in(void);	/* ms until it is worth it, if jobs on the
+								 * network put it off */
 extern void img_publish_next_due(void); /* before sleeping */
 extern void img_job_forget(ImgJob *job);	/* frees it */
 extern void img_body_close(ImgBody *body);
@@ -229,7 +231,7 @@ extern void img_stations_receive(void); /* takes in every answer there is */
 extern long img_stations_tend(void);	/* deadlines and restarts; ms until the next */
 extern long img_stations_end_cancelled(void);
 extern ImgStation *img_station_for(size_t bytes);	/* NULL: none has room */
-extern int	img_station_room(void); /* jobs that could be sent now, about */
+extern int	img_stations_ahead(void);	/* jobs that are worth having in hand */
 extern void img_station_put(ImgStation *station, ImgJob *job, const ImgInput *input);
 extern void img_stations_send(void);	/* what has been put */
 extern void img_stations_take_back(void);	/* puts it back to the claimed */

@@ -41,6 +41,11 @@ static ImgStatement next_due = {
 /* The most in one claim, and when it is worth another. */
 #define MOST_CLAIMED	256
 #define NETWORK_ROOM	32
+/* A claim passes by all jobs in hand.  So of those on the network that have not
+ * got their turn no more are claimed than there are at least, unless executors
+ * wait: there may be work for them behind. */
+#define LEAST_BACKLOG	128
+#define BACKLOG_MS		20
 /* Bytes of results taken over, above which no more are until those are settled. */
 #define MOST_REUSED	(8 * 1024 * 1024)
 
@@ -232,17 +237,39 @@ feed(void)
 	return fed;
 }
 
+static TimestampTz claimed_at = 0;
+
+/* ms until more jobs are claimed although many wait for the network; 0: now. */
+static long
+backlog_in(void)
+{
+	int			backlog = img_dispatcher.nnetwork - img_dispatcher.nreading - img_dispatcher.nstoring;
+
+	if (backlog <= LEAST_BACKLOG)
+		return 0;
+	if (img_dispatcher.nclaimed + img_dispatcher.nsent > 0)
+		return 60 * 1000;
+	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), TimestampTzPlusMilliseconds(claimed_at, BACKLOG_MS));
+}
+
+long
+img_claim_in(void)
+{
+	return img_dispatcher.look && img_dispatcher.network_jobs && img_dispatcher.nnetwork < MOST_NETWORK - NETWORK_ROOM ?
+		Max(backlog_in(), 1) : 60 * 1000;
+}
+
 /* How many jobs to claim. */
 static int
 claimable(void)
 {
-	int			room = img_station_room() - img_dispatcher.nclaimed;
 	int			in_hand = img_dispatcher.nclaimed + img_dispatcher.nsent;
+	int			room = img_stations_ahead() - in_hand;
 
 	/* Those on the network wait for others, not for us: many at once. */
 	if (img_dispatcher.network_jobs && img_dispatcher.nclaimed < MOST_CLAIMED / 4)
 	{
-		room = MOST_NETWORK - img_dispatcher.nnetwork - img_dispatcher.nclaimed;
+		room = backlog_in() > 0 ? 0 : MOST_NETWORK - img_dispatcher.nnetwork - img_dispatcher.nclaimed;
 		in_hand = NETWORK_ROOM;
 	}
 
@@ -286,6 +313,7 @@ claim_and_send_some(void)
 		pg_memory_barrier();
 		img_dispatcher.due_known = false;
 		claim_jobs(count);
+		claimed_at = GetCurrentTimestamp();
 	}
 	fed = feed();
 	PopActiveSnapshot();

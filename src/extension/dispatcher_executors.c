@@ -28,6 +28,8 @@
  * enough that a large picture does not hold up small ones behind it. */
 #define QUEUED_BYTES	(1024 * 1024)
 #define AHEAD_MS		40.0
+/* Jobs for one executor: in its queue, or claimed so that they can be there soon. */
+#define MOST_AHEAD		64
 
 static void
 start_station(ImgStation *station)
@@ -350,15 +352,15 @@ img_station_for(size_t bytes)
 }
 
 int
-img_station_room(void)
+img_stations_ahead(void)
 {
-	int			ahead = Max(2, Min(IMG_MAX_SLOT_FDS, (int) (AHEAD_MS / Max(img_dispatcher.job_ms, 0.1))));
-	int			room = 0;
+	int			ahead = Max(2, Min(MOST_AHEAD, (int) (AHEAD_MS / Max(img_dispatcher.job_ms, 0.1))));
+	int			jobs = 0;
 
 	for (int i = 0; i < img_dispatcher.stations; i++)
 		if (img_dispatcher.station[i].executor.ready)
-			room += Max(0, ahead - img_dispatcher.station[i].queued);
-	return room;
+			jobs += ahead;
+	return jobs;
 }
 
 /* Small inputs are kept until they are sent. */
