@@ -157,7 +157,7 @@ BEGIN
 		UPDATE @extschema@.img_object o
 		SET format = (h.source).format, mime = (h.source).mime, ext = (h.source).ext,
 			width = (h.source).width, height = (h.source).height, mps = (h.source).mps
-		FROM held h WHERE h.ordinal = 0 AND h.input IS NULL AND (h.source_table IS NULL OR h.server IS NOT NULL)
+		FROM held h WHERE h.ordinal = 0 AND (h.server IS NOT NULL OR (h.input IS NULL AND h.source_table IS NULL))
 			AND o.job_id = h.id AND o.role = 'input'
 	), input AS (
 		INSERT INTO @extschema@.img_object (id, job_id, owner, role, storage, path,
