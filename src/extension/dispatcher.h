@@ -206,6 +206,9 @@ extern ErrorData *img_try(void (*step) (void *arg), void *arg);
  * the job has ended, or waits for the network. */
 extern bool img_fetch(ImgJob *job, ImgInput *input);
 
+/* Whether all of it is here already, which needs no transaction. */
+extern bool img_fetched(const ImgJob *job, ImgInput *input);
+
 /* The same for a server that is sent the bytes: they are in job->source. */
 extern bool img_fetch_for_server(ImgJob *job);
 

@@ -201,6 +201,33 @@ take_remote(void)
 	return for_servers;
 }
 
+/* Gives executors with room what has come over the network; outside of a
+ * transaction. */
+static bool
+feed_fetched(void)
+{
+	bool		fed = false;
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &img_dispatcher.claimed)
+	{
+		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
+		ImgStation *station = img_station_for(0);
+		ImgInput	input;
+
+		/* the others in their order */
+		if (station == NULL || img_remote_job_waits(job) || !img_fetched(job, &input))
+			break;
+		dlist_delete(&job->node);
+		img_dispatcher.nclaimed--;
+		img_station_put(station, job, &input);
+		fed = true;
+	}
+	if (fed)
+		img_stations_send();
+	return fed;
+}
+
 /* Fetches pictures for executors with room. */
 static bool
 feed(void)
@@ -290,9 +317,9 @@ claimable(void)
 static bool
 claim_and_send_some(void)
 {
+	bool		fed = feed_fetched();
 	int			count = img_dispatcher.look ? claimable() : 0;
 	int			on_network = img_dispatcher.nnetwork;
-	bool		fed;
 	bool		for_servers;
 
 	if (count == 0 && (img_dispatcher.nclaimed == 0 || img_station_for(0) == NULL))
@@ -315,7 +342,7 @@ claim_and_send_some(void)
 		claim_jobs(count);
 		claimed_at = GetCurrentTimestamp();
 	}
-	fed = feed();
+	fed = feed() || fed;
 	PopActiveSnapshot();
 	SPI_finish();
 	CommitTransactionCommand();

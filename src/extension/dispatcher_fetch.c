@@ -245,11 +245,25 @@ do_without(ImgJob *job, const Fetched *fetched)
 }
 
 bool
+img_fetched(const ImgJob *job, ImgInput *input)
+{
+	if (job->source.length == 0 || (job->server == NULL && job->request.other != NULL && job->other.length == 0))
+		return false;
+	memset(input, 0, sizeof(*input));
+	input->picture = bytes_of_body(&job->source);
+	if (job->other.length > 0)
+		input->other = bytes_of_body(&job->other);
+	return true;
+}
+
+bool
 img_fetch(ImgJob *job, ImgInput *input)
 {
 	Fetched		fetched = {0};
 
 	job->reused = false;
+	if (img_fetched(job, input))
+		return true;
 	if (!img_guarded(job, "fetch", fetch_step, &fetched))
 	{
 		job->reused = false;
