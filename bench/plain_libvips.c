@@ -201,9 +201,26 @@ trim(void)
 	return image;
 }
 
-/* Any curve of values is a table in libvips. */
+/* Any curve of values is a table in libvips.  The curves are those of imgapi, so
+ * that encoders have the same to do; see adjustments.c. */
+static double
+exposed(double x)
+{
+	double		light = x <= 0.04045 ? x / 12.92 : pow((x + 0.055) / 1.055, 2.4);
+	double		gain = exp2(30 / 50.0);
+
+	light = gain * light / (1 + (gain - 1) * light);
+	return light <= 0.0031308 ? light * 12.92 : 1.055 * pow(light, 1 / 2.4) - 0.055;
+}
+
+static double
+contrasted(double x)
+{
+	return x - 0.3 * x * (1 - x) * (1 - 2 * x);
+}
+
 static VipsImage *
-curve(void)
+curve(double (*function) (double))
 {
 	VipsImage  *whole = load(VIPS_ACCESS_SEQUENTIAL);
 	unsigned char table[256];
@@ -211,12 +228,24 @@ curve(void)
 	VipsImage  *image;
 
 	for (int i = 0; i < 256; i++)
-		table[i] = (unsigned char) rint(255 * pow(i / 255.0, 0.8));
+		table[i] = (unsigned char) rint(255 * fmin(fmax(function(i / 255.0), 0), 1));
 	lut = vips_image_new_from_memory_copy(table, sizeof(table), 256, 1, 1, VIPS_FORMAT_UCHAR);
 	check(lut == NULL || vips_maplut(whole, &image, lut, NULL), "maplut");
 	g_object_unref(lut);
 	g_object_unref(whole);
 	return image;
+}
+
+static VipsImage *
+exposure(void)
+{
+	return curve(exposed);
+}
+
+static VipsImage *
+contrast(void)
+{
+	return curve(contrasted);
 }
 
 static VipsImage *
@@ -345,7 +374,7 @@ static const struct
 }			works[] = {
 	{"nothing", nothing}, {"bounds", bounds}, {"crop_fit", cropped_fit}, {"smart", smart},
 	{"canvas", canvas}, {"padding", padding}, {"right_angle", right_angle}, {"any_angle", any_angle},
-	{"flip", flip}, {"crop", crop}, {"trim", trim}, {"curve", curve}, {"saturation", saturation},
+	{"flip", flip}, {"crop", crop}, {"trim", trim}, {"exposure", exposure}, {"contrast", contrast}, {"saturation", saturation},
 	{"sharpness", sharpness}, {"hdr", hdr}, {"blur_little", blur_little}, {"blur_much", blur_much},
 	{"gray", gray}, {"round", rounded}, {"flatten", flatten}
 };

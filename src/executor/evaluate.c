@@ -16,7 +16,6 @@
 
 #define STRIP_BYTES		(256 * 1024)
 #define STRIP_LINES		16
-#define TILE_SIDE		128
 #define LOOK_INTERVAL	(20 * 1000) /* µs between looks at the client */
 
 /* True when the client has closed its end: nobody waits for the result. */
@@ -74,28 +73,28 @@ free_pixels(VipsImage *image, void *pixels)
 
 /* Lines that are computed at a time. */
 static int
-strip_lines(VipsImage *image, size_t line)
+strip_lines(VipsImage *image)
 {
-	if (line * image->Ysize <= STRIP_BYTES)
+	if (VIPS_IMAGE_SIZEOF_IMAGE(image) <= STRIP_BYTES)
 		return image->Ysize;
 	return STRIP_LINES;
 }
 
 /* Computes an image into one that lies in memory. */
 static bool
-compute(ImgPicture *picture, VipsImage *image, VipsImage *result, int tile_width, int tile_height)
+compute(ImgPicture *picture, VipsImage *image, VipsImage *result)
 {
 	VipsRegion *from = vips_region_new(image);
 	VipsRegion *to = vips_region_new(result);
+	int			lines = strip_lines(image);
 	bool		done = vips_region_image(to, &(VipsRect) {0, 0, result->Xsize, result->Ysize}) == 0;
 
-	for (int y = 0; y < image->Ysize && done; y += tile_height)
-		for (int x = 0; x < image->Xsize && done; x += tile_width)
-		{
-			VipsRect	tile = {x, y, MIN(tile_width, image->Xsize - x), MIN(tile_height, image->Ysize - y)};
+	for (int y = 0; y < image->Ysize && done; y += lines)
+	{
+		VipsRect	strip = {0, y, image->Xsize, MIN(lines, image->Ysize - y)};
 
-			done = !img_stopped(picture) && vips_region_prepare_to(from, to, &tile, x, y) == 0;
-		}
+		done = !img_stopped(picture) && vips_region_prepare_to(from, to, &strip, 0, y) == 0;
+	}
 	if (!done && !img_stopped(picture))
 		img_fail_vips(picture, IMG_STAGE_DECODE);
 	g_object_unref(from);
@@ -132,8 +131,8 @@ img_wrap(ImgPicture *picture, void *pixels, int width, int height, int bands,
 	return image;
 }
 
-static VipsImage *
-evaluate(ImgPicture *picture, VipsImage *image, int tile_width, int tile_height)
+VipsImage *
+img_evaluate(ImgPicture *picture, VipsImage *image)
 {
 	size_t		size = VIPS_IMAGE_SIZEOF_IMAGE(image);
 	void	   *pixels;
@@ -148,19 +147,7 @@ evaluate(ImgPicture *picture, VipsImage *image, int tile_width, int tile_height)
 		return NULL;
 	}
 	result = img_wrap(picture, pixels, image->Xsize, image->Ysize, image->Bands, image->BandFmt, image->Type, image);
-	if (result != NULL && !compute(picture, image, result, tile_width, tile_height))
+	if (result != NULL && !compute(picture, image, result))
 		g_clear_object(&result);
 	return result;
-}
-
-VipsImage *
-img_evaluate(ImgPicture *picture, VipsImage *image)
-{
-	return evaluate(picture, image, image->Xsize, strip_lines(image, VIPS_IMAGE_SIZEOF_LINE(image)));
-}
-
-VipsImage *
-img_evaluate_tiles(ImgPicture *picture, VipsImage *image)
-{
-	return evaluate(picture, image, TILE_SIDE, TILE_SIDE);
 }

@@ -251,7 +251,7 @@ mirrored(ImgPicture *picture, VipsImage *image, bool across, bool down)
 
 /* A frame the way an orientation says. */
 static VipsImage *
-upright(ImgPicture *picture, VipsImage *image, int orientation)
+set_upright(ImgPicture *picture, VipsImage *image, int orientation)
 {
 	bool		mirror = orientations[orientation].mirror;
 	VipsAngle	turn = orientations[orientation].turn;
@@ -275,7 +275,7 @@ turn_upright(ImgPicture *picture)
 	picture->orientation = 1;
 	for (int i = 0; i < picture->frames; i++)
 	{
-		VipsImage  *image = upright(picture, picture->frame[i], orientation);
+		VipsImage  *image = set_upright(picture, picture->frame[i], orientation);
 
 		if (image == NULL)
 			return false;
@@ -294,11 +294,15 @@ img_compute(ImgPicture *picture)
 }
 
 bool
+img_upright(ImgPicture *picture)
+{
+	return img_to_srgb(picture) && (picture->orientation == 1 || turn_upright(picture));
+}
+
+bool
 img_settle(ImgPicture *picture)
 {
-	if (picture->orientation == 1)
-		return img_compute(picture);
-	return img_to_srgb(picture) && turn_upright(picture);
+	return img_upright(picture) && img_compute(picture);
 }
 
 ImgBox

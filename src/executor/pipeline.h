@@ -133,7 +133,10 @@ extern void img_free_frames(ImgPicture *picture);
 /* Frames become as displayed, 8 bit, sRGB or grey, computed, in memory. */
 extern bool img_settle(ImgPicture *picture);
 
-/* The same, but not upright yet. */
+/* The same, but not computed yet if they need not be. */
+extern bool img_upright(ImgPicture *picture);
+
+/* Frames are computed, but not upright yet. */
 extern bool img_compute(ImgPicture *picture);
 
 /* Cuts a part out; the pixels need not be computed yet. */
@@ -169,10 +172,6 @@ extern bool img_profile_is_srgb(const unsigned char *data, size_t length);
 
 /* The pixels of an image, in memory; NULL after img_fail_picture(). */
 extern VipsImage *img_evaluate(ImgPicture *picture, VipsImage *image);
-
-/* The same tile by tile, for images whose rows need many rows of what they are
- * made from, which must be in memory. */
-extern VipsImage *img_evaluate_tiles(ImgPicture *picture, VipsImage *image);
 
 /* An image of pixels of img_allocate_pixels(), which it owns, that is otherwise
  * like another. */

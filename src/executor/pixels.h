@@ -39,6 +39,13 @@ img_luma(const uint8_t *rgb)
 }
 
 /*
+ * An image of bytes turned clockwise around its middle, in the smallest area that
+ * holds all four corners, on a background with as many bands; alpha counts as a
+ * colour does.  NULL after img_fail_picture().
+ */
+extern VipsImage *img_rotated(ImgPicture *picture, VipsImage *image, double degrees, const uint8_t *background);
+
+/*
  * An image blurred by a Gaussian of that standard deviation, in pixels; edges
  * repeat, what is transparent counts nothing.  NULL after img_fail_picture().
  */

@@ -126,17 +126,16 @@ static void
 tone_row(const uint8_t *from, uint8_t *to, int width, int y, int bands, const void *context)
 {
 	const Tone *tone = context;
-	int			colors = bands - (bands % 2 == 0);
+	int			values = width * bands;
 
-	for (int x = 0; x < width; x++, from += bands, to += bands)
-	{
-		for (int i = 0; i < colors; i++)
-			to[i] = tone->table[from[i]];
-		if (colors < bands)
-			to[colors] = from[colors];
-		if (colors == 3 && tone->saturation != 1)
-			saturate(to, tone->saturation);
-	}
+	for (int i = 0; i < values; i++)
+		to[i] = tone->table[from[i]];
+	if (bands % 2 == 0)
+		for (int i = bands - 1; i < values; i += bands)
+			to[i] = from[i];
+	if (bands > 2 && tone->saturation != 1)
+		for (int i = 0; i < values; i += bands)
+			saturate(to + i, tone->saturation);
 }
 
 static void

@@ -33,57 +33,23 @@ img_rotate_quarters(const ImgStep *step)
 	return quarters == rint(quarters) ? ((int) quarters + 4) % 4 : -1;
 }
 
-/*
- * The smallest area that holds all four corners, with the picture in its
- * middle.  (vips_rotate() turns around the middle of the upper left pixel, which
- * moves the picture by up to a pixel and cuts a row off.)
- */
-static VipsImage *
-turned_around_middle(VipsImage *image, double degrees, const double *color)
-{
-	VipsInterpolate *bicubic = vips_interpolate_new("bicubic");
-	double		c = cos(VIPS_RAD(degrees));
-	double		s = sin(VIPS_RAD(degrees));
-	double		w = image->Xsize;
-	double		h = image->Ysize;
-	int			width = (int) rint(w * fabs(c) + h * fabs(s));
-	int			height = (int) rint(w * fabs(s) + h * fabs(c));
-	VipsArrayInt *area = vips_array_int_newv(4, 0, 0, width, height);
-	VipsArrayDouble *background = vips_array_double_new(color, image->Bands);
-	VipsImage  *result;
-
-	if (vips_affine(image, &result, c, -s, s, c, "interpolate", bicubic, "oarea", area, "background", background,
-					"idx", 0.5, "idy", 0.5,
-					"odx", (width - c * w + s * h) / 2 - 0.5,
-					"ody", (height - s * w - c * h) / 2 - 0.5, NULL))
-		result = NULL;
-	vips_area_unref(VIPS_AREA(area));
-	vips_area_unref(VIPS_AREA(background));
-	g_object_unref(bicubic);
-	return result;
-}
-
 /* What nothing shows through becomes what nothing shows through. */
 static VipsImage *
 turned_on_color(ImgPicture *picture, VipsImage *image, double degrees, uint32_t color)
 {
-	const double values[] = {color >> 24, color >> 16 & 0xff, color >> 8 & 0xff};
-	VipsImage  *lazy = turned_around_middle(image, degrees, values);
-	VipsImage  *result = lazy ? img_evaluate_tiles(picture, lazy) : NULL;
+	const uint8_t values[] = {color >> 24, color >> 16 & 0xff, color >> 8 & 0xff};
 
-	g_clear_object(&lazy);
-	return result;
+	return img_rotated(picture, image, degrees, values);
 }
 
 /* Colours count as much as they show, or the edges would be seen. */
 static VipsImage *
 turned_with_alpha(ImgPicture *picture, VipsImage *image, double degrees)
 {
-	static const double nothing[4] = {0};
+	static const uint8_t nothing[4] = {0};
 	VipsImage  *with_alpha;
 	VipsImage  *premultiplied;
-	VipsImage  *lazy = NULL;
-	VipsImage  *tiles = NULL;
+	VipsImage  *turned = NULL;
 	VipsImage  *result = NULL;
 
 	if (vips_image_hasalpha(image))
@@ -91,14 +57,11 @@ turned_with_alpha(ImgPicture *picture, VipsImage *image, double degrees)
 	else if (vips_addalpha(image, &with_alpha, NULL))
 		with_alpha = NULL;
 	premultiplied = with_alpha ? img_map_rows(picture, with_alpha, with_alpha->Bands, img_premultiply_row, NULL) : NULL;
-	if (premultiplied != NULL &&
-		(lazy = turned_around_middle(premultiplied, degrees, nothing)) != NULL &&
-		(tiles = img_evaluate_tiles(picture, lazy)) != NULL)
-		result = img_map_rows(picture, tiles, tiles->Bands, img_unpremultiply_row, NULL);
+	if (premultiplied != NULL && (turned = img_rotated(picture, premultiplied, degrees, nothing)) != NULL)
+		result = img_map_rows(picture, turned, turned->Bands, img_unpremultiply_row, NULL);
 	g_clear_object(&with_alpha);
 	g_clear_object(&premultiplied);
-	g_clear_object(&lazy);
-	g_clear_object(&tiles);
+	g_clear_object(&turned);
 	return result;
 }
 
@@ -114,7 +77,7 @@ run(ImgPicture *picture, const ImgStep *step)
 		return true;
 	}
 	color = img_background_color(picture);
-	if (!img_settle(picture))
+	if (!img_upright(picture))
 		return false;
 	for (int i = 0; i < picture->frames; i++)
 	{

@@ -148,6 +148,12 @@ def any_angle():
     transparent = picture(data, rotate(45), background(0xFFFFFF00), format="png")
     equal((transparent.mode, transparent.getpixel((0, 0))[3]), ("RGBA", 0))
     written(rotate(33))
+    # what lets something through at an edge has no other colour there
+    for mode, color in (("L", 100), ("RGB", (100, 100, 100)), ("RGBA", (100, 100, 100, 255))):
+        turned = picture(fixtures.encode(Image.new(mode, (60, 40), color), "png"), rotate(10), background(0x00000000),
+                         format="png").convert("LA")
+        seen = [value for value, alpha in turned.getdata() if alpha >= 64]
+        assert 90 <= min(seen) and max(seen) <= 110, (mode, min(seen), max(seen))
 
 
 @test

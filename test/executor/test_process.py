@@ -299,3 +299,28 @@ def memory_stays():
     print("# %.1f MB resident" % resident)
     assert resident < 64
     one.close()
+
+
+@test
+def memory_is_kept():
+    """What a large picture needed, the next one takes; who has nothing to do gives it back."""
+    if SANITIZED:
+        return
+    one = start()
+    data = fixtures.encode(fixtures.smooth(300, 200).resize((3600, 2400)), "jpeg", progressive=True)
+
+    def faults():
+        with open("/proc/%d/stat" % one.process.pid) as file:
+            return int(file.read().rsplit(")", 1)[1].split()[7])
+
+    for _ in range(3):
+        before = faults()
+        equal(one.edit(data, client.plan([gray()], "png")).outcome, client.DONE)
+    # pixels alone fill 6,300 pages
+    print("# %d faults" % (faults() - before))
+    assert faults() - before < 3000
+    waited = time.monotonic() + 10
+    while int(one.status("VmRSS")) / 1024 > 64:
+        assert time.monotonic() < waited, "memory is kept for nobody"
+        time.sleep(0.02)
+    one.close()
