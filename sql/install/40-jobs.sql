@@ -128,9 +128,8 @@ BEGIN
 			FROM @extschema@.img_folder_inputs(given.input) f (input);
 		GET DIAGNOSTICS pictures = ROW_COUNT;
 		IF pictures = 0 THEN
-			RAISE WARNING 'there is no picture in "%"', given.input
-				USING HINT = pg_catalog.format('SELECT * FROM %s(%L);',
-					CASE WHEN given.input LIKE '/%' THEN 'img_file_list' ELSE 'img_storage_list' END, given.input);
+			RAISE WARNING 'there is no picture in "%"', given.input USING HINT = pg_catalog.format('SELECT * FROM %s(%L);',
+				CASE WHEN given.input LIKE '/%' THEN 'img_file_list' ELSE 'img_storage_list' END, given.input);
 		END IF;
 	END LOOP;
 END $$;
