@@ -45,6 +45,7 @@ def mark():
 
 
 MARK = server.stored(fixtures.encode(mark(), "png"))
+FILED = server.filed(fixtures.encode(mark(), "png"))
 
 
 def watermark(**given):
@@ -124,6 +125,7 @@ ROWS = [
     row("circle", {"circle": {"radius": 20}}, oracles.encircled("center", 20), 0.1, 0.5),
     row("circle, larger than the picture", {"circle": {"radius": 900, "x": 5, "y": 7}}, oracles.encircled("center", 900, 5, 7), 0.1, 0.5),
     row("watermark", watermark(), oracles.marked(mark()), 0.4, 1.2),
+    row("watermark, a file", {"watermark": {"image": FILED}}, oracles.marked(mark()), 0.4, 1.2),
     row("watermark, scaled", watermark(scale=50, opacity=60), oracles.marked(mark(), scale=50, opacity=60), 0.6, 3),
     row("watermark, tiled", watermark(tile=True, opacity=40, x=3, y=-5), oracles.marked(mark(), "center", 3, -5, None, 40, True), 0.4, 1.2),
     row("watermark, over the edge", watermark(gravity="northwest", x=-10, y=-4), oracles.marked(mark(), "northwest", -10, -4), 0.4, 1.2),

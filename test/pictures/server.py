@@ -74,6 +74,11 @@ def stored(data):
     return job
 
 
+def filed(data):
+    """The path of a file of the file tree that is this picture."""
+    return query("SELECT path FROM img_file_put('/mark.png', %s, overwrite => true)", psycopg2.Binary(data))[0][0]
+
+
 def apply(data, steps):
     """Rows of ordinal, name and bytes that an operation of these steps gives."""
     query("SELECT img_operation_put('tried', %s::jsonb)", json.dumps(steps))

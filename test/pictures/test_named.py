@@ -9,6 +9,7 @@ import kinds
 import oracles
 import server
 from oracles import chain, cut, each, encircled, filled, resized, same
+from rows import FILED, mark
 from tap import equal, test
 from test_output import by_pillow
 
@@ -56,6 +57,8 @@ NAMED = [
     # given in another order than they run
     Named("three groups", [("circle", {"radius": 10}), ("gray", {}), ("resize_max_fit", {"width": 48, "height": 48})],
           [chain(oracles.gray, resized(48, 48, "bounds"), encircled("center", 10))], False),
+    Named("watermark", [("watermark", {"watermarkImagePath": FILED, "gravity": "NorthEast", "offsetX": 5, "offsetY": 3})],
+          [oracles.marked(mark(), "northeast", 5, 3)], False),
 ]
 
 # Mean and 98th percentile of CIEDE2000. Results are in the format of the
@@ -111,5 +114,4 @@ for each_named in NAMED:
 def templates():
     """named: every template is in the table, and nothing else."""
     have = {template for named in NAMED for template, _ in named.steps} - {"resize_fix"}
-    # the picture of a watermark is a path of the file tree; rows.py has the rest of it
-    equal(set(server.contract()["templates"]) - {"watermark"}, have)
+    equal(set(server.contract()["templates"]), have)
