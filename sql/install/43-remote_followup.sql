@@ -84,6 +84,14 @@ END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_followup_claim(int) IS
 	'Worker protocol: takes up to that many calls that are due for jobs that have ended.';
 
+CREATE FUNCTION @extschema@.img_remote_followup_rescue() RETURNS void
+LANGUAGE sql VOLATILE
+AS $$
+	UPDATE @extschema@.img_remote_followup f SET run_after = pg_catalog.clock_timestamp() WHERE f.attempts > 0
+$$;
+COMMENT ON FUNCTION @extschema@.img_remote_followup_rescue() IS
+	'Worker protocol: calls that a worker was making when it died are due at once. For the dispatcher, of which there is one.';
+
 CREATE FUNCTION @extschema@.img_remote_followup_next_due() RETURNS timestamptz
 LANGUAGE sql VOLATILE
 SET enable_seqscan = off

@@ -135,7 +135,8 @@ DECLARE
 BEGIN
 	IF what = 'submit' THEN
 		RETURN @extschema@.img_topaz_submit(r, request, input);
-	ELSIF what = 'find' AND pg_catalog.strpos(COALESCE(input, r.job_id::text), r.job_id::text) = 0 THEN
+	ELSIF what = 'find' AND input ~* '^(https?|storage)://' AND input !~ '^storage://database/'
+		AND pg_catalog.strpos(input, r.job_id::text) = 0 THEN
 		-- nothing in its list would tell whose it is
 		RETURN NULL;
 	END IF;

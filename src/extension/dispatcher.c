@@ -22,7 +22,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
-#include "extension/dispatcher_remote.h"
+#include "extension/dispatcher_network.h"
 #include "extension/home.h"
 #include "extension/imgapi.h"
 #include "extension/settings.h"
@@ -320,9 +320,7 @@ tend_cancelled(void)
 
 	if (cancels == seen)
 		return IDLE_MS;
-	img_network_end_cancelled();
-	img_remote_end_cancelled();
-	img_followup_soon();
+	img_waiting_end_cancelled();
 	again = img_stations_end_cancelled();
 	if (again > 0)
 		return again;

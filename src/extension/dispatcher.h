@@ -22,6 +22,7 @@
  *	dispatcher_download.c	… what they have made
  *	dispatcher_webhook.c	… what those say by themselves
  *	dispatcher_followup.c	… and what they are told afterwards
+ *	dispatcher_cancel.c		jobs that were cancelled while they waited
  *	dispatcher_delete.c		files on servers that have to go
  *	dispatcher_callback.c	callbacks of jobs that have ended
  *	queue_statistics.c		what the planner is told of the queue
@@ -247,7 +248,7 @@ extern bool img_needs_network(const ImgJob *job);	/* before an executor can have
 extern void img_network_take(ImgJob *job);	/* to get its source, or store its result */
 extern void img_network_work(void);	/* one transaction, if there is need */
 extern void img_network_undo(void);	/* it was aborted */
-extern void img_network_end_cancelled(void);
+extern void img_network_end(ImgJob *job);	/* that has been cancelled */
 
 /* dispatcher_remote.c */
 extern void img_remote_job_plan(ImgJob *job, Jsonb *request);	/* may raise */
@@ -256,7 +257,7 @@ extern void img_remote_take(ImgJob *job);	/* to have its server do it */
 extern void img_remote_work(void);	/* one transaction, if there is need */
 extern void img_remote_undo(void);	/* it was aborted */
 extern long img_remote_in(void);	/* ms until there is need */
-extern void img_remote_end_cancelled(void);
+extern void img_remote_end(ImgJob *job);	/* that has been cancelled */
 extern bool img_remote_drain(void); /* no submit is without its answer */
 extern Datum img_remote_busy(bool *isnull); /* servers, as img_claim() wants them */
 
@@ -267,6 +268,9 @@ extern void img_remote_forget(ImgJob *job);
 
 /* dispatcher_webhook.c: one transaction, if there is need */
 extern void img_webhooks_take(void);
+
+/* dispatcher_cancel.c */
+extern void img_waiting_end_cancelled(void);
 
 /* dispatcher_transfer.c */
 extern void img_transfers_receive(void);	/* takes in every answer there is */

@@ -56,12 +56,29 @@ img_api_find(const ImgServer *server)
 	return api;
 }
 
+/* Jobs whose pictures are on their way here. */
+static void
+count_fetching(dlist_head *list)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, list)
+	{
+		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
+
+		if (img_remote_job_waits(job))
+			job->remote->api->jobs++;
+	}
+}
+
 void
 img_apis_count(void)
 {
 	ListCell   *cell;
 	dlist_iter	iter;
 
+	if (img_apis == NIL)
+		return;
 	foreach(cell, img_apis)
 	{
 		ImgApi	   *api = lfirst(cell);
@@ -76,14 +93,8 @@ img_apis_count(void)
 		r->api->begun += r->phase != IMG_REMOTE_NEW;
 		r->api->submits += r->phase == IMG_REMOTE_CALLING && strcmp(r->call.what, "submit") == 0;
 	}
-	/* whose pictures are on their way here */
-	dlist_foreach(iter, &img_dispatcher.network)
-	{
-		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
-
-		if (img_remote_job_waits(job))
-			job->remote->api->jobs++;
-	}
+	count_fetching(&img_dispatcher.network);
+	count_fetching(&img_dispatcher.to_read);
 }
 
 Datum

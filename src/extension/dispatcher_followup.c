@@ -21,6 +21,9 @@
 /* Before saying again what became of a call whose row was locked. */
 #define AGAIN_MS		1000
 
+static ImgStatement rescue = {
+	"SELECT $S.img_remote_followup_rescue()", 0, {0}
+};
 static ImgStatement claim = {
 	"SELECT * FROM $S.img_remote_followup_claim($1)", 1, {INT4OID}
 };
@@ -242,12 +245,24 @@ say_settled(void)
 	}
 }
 
+/* What a dispatcher that died had in hand. */
+static void
+rescue_calls(void)
+{
+	static bool rescued = false;
+
+	if (!rescued)
+		img_execute(&rescue, NULL, NULL);
+	rescued = true;
+}
+
 void
 img_followup_work(void)
 {
 	say_settled();
 	if (in_hand >= MOST_CALLS || look_at > GetCurrentTimestamp())
 		return;
+	rescue_calls();
 	claim_calls();
 	find_next();
 }

@@ -119,49 +119,13 @@ fail(ImgJob *job, const ImgRemoteFailure *failure)
 	img_job_fail(job, failure->sqlstate, failure->stage, failure->transient, failure->message, failure->hint);
 }
 
-/* Jobs of which it is found out at a time whether they have been cancelled. */
-#define ASKED_ABOUT		64
-
-static void
-end_cancelled(ImgJob **jobs, int count)
-{
-	bool		gone[ASKED_ABOUT];
-
-	img_find_gone(jobs, count, gone);
-	for (int i = 0; i < count; i++)
-	{
-		if (!gone[i])
-			continue;
-		img_transfers_give_up(jobs[i]);
-		jobs[i]->transfers = 0;
-		leave_network(jobs[i]);
-		img_job_end(jobs[i], IMG_END_CANCELLED);
-	}
-}
-
-static void
-end_cancelled_in(dlist_head *list)
-{
-	ImgJob	   *jobs[ASKED_ABOUT];
-	int			count = 0;
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, list)
-	{
-		jobs[count++] = dlist_container(ImgJob, node, iter.cur);
-		if (count < ASKED_ABOUT && dlist_has_next(list, iter.cur))
-			continue;
-		end_cancelled(jobs, count);
-		count = 0;
-	}
-}
-
 void
-img_network_end_cancelled(void)
+img_network_end(ImgJob *job)
 {
-	end_cancelled_in(&img_dispatcher.network);
-	end_cancelled_in(&img_dispatcher.to_store);
-	end_cancelled_in(&img_dispatcher.to_read);
+	img_transfers_give_up(job);
+	job->transfers = 0;
+	leave_network(job);
+	img_job_end(job, IMG_END_CANCELLED);
 }
 
 /* ------------------------------------------------------------- reading --- */

@@ -54,7 +54,6 @@ static ImgStatement take = {
 	12, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, BOOLOID, BYTEAOID}
 };
 
-
 static bool draining = false;
 
 /* ---------------------------------------------------------------- jobs --- */
@@ -455,48 +454,19 @@ img_remote_in(void)
 
 /* ------------------------------------------------------------ the rest --- */
 
-/* Jobs of which it is found out at a time whether they have been cancelled. */
-#define ASKED_ABOUT		64
-
-static int
-ask_about(ImgJob **jobs, int count)
+void
+img_remote_end(ImgJob *job)
 {
-	bool		gone[ASKED_ABOUT];
-
-	if (count > 0)
-		img_find_gone(jobs, count, gone);
-	for (int i = 0; i < count; i++)
-		if (gone[i])
-			end_cancelled(jobs[i], NULL);
-	return 0;
+	end_cancelled(job, NULL);
 }
 
-static bool
-is_submitting(const ImgRemoteJob *r)
+bool
+img_remote_is_submitting(const ImgJob *job)
 {
+	const ImgRemoteJob *r = job->remote;
+
 	return (r->phase == IMG_REMOTE_CALLING && strcmp(r->call.what, "submit") == 0) ||
 		(r->phase == IMG_REMOTE_ANSWERED && strcmp(r->answer.made.what, "submit") == 0);
-}
-
-/* Those that are just being submitted end when the answer has been kept. */
-void
-img_remote_end_cancelled(void)
-{
-	ImgJob	   *jobs[ASKED_ABOUT];
-	int			count = 0;
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, &img_dispatcher.remote)
-	{
-		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
-
-		if (is_submitting(job->remote))
-			continue;
-		if (count == ASKED_ABOUT)
-			count = ask_about(jobs, count);
-		jobs[count++] = job;
-	}
-	(void) ask_about(jobs, count);
 }
 
 bool

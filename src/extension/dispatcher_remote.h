@@ -135,6 +135,7 @@ extern void img_remote_woken(ImgJob *job);
 
 /* dispatcher_remote.c */
 extern void img_remote_leave(ImgJob *job);	/* takes it off the list */
+extern bool img_remote_is_submitting(const ImgJob *job);
 extern void img_remote_wait(ImgJob *job, ImgRemotePhase phase, double seconds);
 
 #endif							/* IMGAPI_DISPATCHER_REMOTE_H */

@@ -87,7 +87,8 @@ ask(const char *server_type, const char *what, const pg_uuid_t *job, Jsonb *requ
 bool
 img_remote_job_uploads(const ImgServerType *type, const char *input)
 {
-	return type->source == IMG_SOURCE_BY_UPLOAD || (type->source == IMG_SOURCE_BY_EITHER && input == NULL);
+	return type->source == IMG_SOURCE_BY_UPLOAD ||
+		(type->source == IMG_SOURCE_BY_EITHER && (input == NULL || !img_is_remote(input)));
 }
 
 /* 0A000 for pictures that a server could not get by URL. */

@@ -91,13 +91,14 @@ sub held
 	ok(wait_until(sub { claid_state()->{held} == $count }), $name) or diag 'held: ' . claid_state()->{held};
 }
 
-# Queues a job; its id. Arguments beyond as SQL.
+# Queues a job; its id. Arguments beyond as SQL, and another input.
 sub claid_job
 {
 	my ($node, @more) = @_;
+	my $input = ref $more[0] ? ${ shift @more } : 'https://example.com/cat.jpg?signature=s3cr3t';
 
 	return $node->safe_psql('postgres', 'SELECT img_submit('
-		  . join(', ', "'https://example.com/cat.jpg?signature=s3cr3t'::text", q{'{"background": {"remove": true}}'}, 'server => \'claid\'', @more) . ')');
+		  . join(', ', "'$input'::text", q{'{"background": {"remove": true}}'}, 'server => \'claid\'', @more) . ')');
 }
 
 sub remote

@@ -208,6 +208,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return submit(self, body)
         return poll(int(self.path.rsplit("/", 1)[1]), rule.get("task"))
 
+    def picture(self, rule):
+        return PNG
+
     def call(self):
         if (self.command, self.path) == ("POST", "/v1/image/edit/async"):
             return "submit"
@@ -246,7 +249,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.act(call, body, rule)
             return self.answer(rule["status"], rule.get("body", ""), rule.get("headers"))
         if call == "download":
-            return self.answer(200, PNG, kind="image/png")
+            return self.answer(200, self.picture(rule), kind="image/png")
         status, answer = acted or self.act(call, body, rule)
         return self.answer(status, rule.get("say", answer) if status == 200 else answer, rule.get("headers"))
 
