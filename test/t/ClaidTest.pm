@@ -16,7 +16,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(claid_server claid claid_state claid_rule release forget lose held submits claid_job remote wait_state
-  picture_is refused topaz kill_dispatcher kill_server ends_after);
+  picture_is refused topaz claid_in_steps steps_job outputs cleaned
+  kill_dispatcher kill_server ends_after);
 
 my ($port, $server_pid, $to_server, $from_server);
 
@@ -125,6 +126,77 @@ sub picture_is
 	return is($node->safe_psql('postgres', "SELECT (img_info(img_output('$id'))).format || ' ' || (img_info(img_output('$id'))).width"), 'png 4', $name);
 }
 
+# --------------------------------------------------------------------- steps
+
+# What a type of server would say whose API wants several calls before the
+# submit, makes several pictures of one, and is cleaned up afterwards
+# (steps_server.py): claid, changed.
+sub claid_in_steps
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', q{
+		ALTER FUNCTION img_claid_request(text, img_remote, jsonb, text) RENAME TO img_own_request;
+		ALTER FUNCTION img_claid_read(text, img_remote, jsonb) RENAME TO img_own_read;
+		CREATE FUNCTION img_claid_request(what text, r img_remote, request jsonb, input text) RETURNS img_remote_request LANGUAGE plpgsql AS $$
+		BEGIN
+			CASE what
+				WHEN 'prepare' THEN RETURN ROW('PUT', '/prepare/' || r.job_id, 'application/json', '{"folder": true}', NULL, NULL)::public.img_remote_request;
+				WHEN 'upload' THEN RETURN ROW('PUT', '/upload/' || r.job_id, 'application/octet-stream', NULL, true, NULL)::public.img_remote_request;
+				WHEN 'submit' THEN RETURN public.img_own_request(what, r, request, 'https://uploaded/' || COALESCE(r.result ->> 'file', 'none'));
+				WHEN 'clean' THEN RETURN ROW('DELETE', '/clean/' || r.job_id, NULL, NULL, NULL, NULL)::public.img_remote_request;
+				WHEN 'cancel' THEN RETURN public.img_claid_request(CASE r.state WHEN 'preparing' THEN 'clean' ELSE 'none' END, r, request, input);
+				ELSE RETURN public.img_own_request(what, r, request, input);
+			END CASE;
+		END $$;
+		CREATE FUNCTION img_claid_read(what text, r img_remote, document jsonb) RETURNS img_remote_answer LANGUAGE plpgsql AS $$
+		DECLARE
+			answer public.img_remote_answer := public.img_own_read(what, r, document);
+		BEGIN
+			CASE what
+				WHEN 'begin' THEN answer.next := 'prepare';
+				WHEN 'prepare' THEN answer.next := CASE WHEN document ? 'done' THEN 'upload' END;
+				WHEN 'upload' THEN
+					answer.next := CASE WHEN document ? 'done' THEN 'submit' END;
+					answer.result := jsonb_build_object('file', document -> 'file');
+				WHEN 'poll' THEN
+					IF answer.state = 'done' THEN
+						answer.urls := ARRAY[answer.urls[1] || '&0', answer.urls[1] || '&1', answer.urls[1] || '&2'];
+						answer.names := ARRAY['folder/first.png', 'second.png', 'third.png'];
+						answer.next := 'clean';
+					END IF;
+				ELSE NULL;
+			END CASE;
+			RETURN answer;
+		END $$;});
+}
+
+# Queues a job whose picture that server has, too.
+sub steps_job
+{
+	my ($node, @more) = @_;
+
+	return claid_job($node, \"http://127.0.0.1:$port/source.png", @more);
+}
+
+# Outputs of a job, as img_object has them.
+sub outputs
+{
+	my ($node, $job) = @_;
+
+	return $node->safe_psql('postgres', "SELECT string_agg(ordinal || ' ' || storage || ' ' || name || ' ' || bytes, ', ' ORDER BY ordinal)
+		FROM img_object WHERE job_id = '$job' AND role = 'output'");
+}
+
+# A test: no server has to be called any more for jobs that have ended.
+sub cleaned
+{
+	my ($node, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return poll_is($node, 'SELECT count(*) FROM img_remote_followup', 0, $name // '… and it is cleaned up');
+}
+
 # ------------------------------------------------------------------- crashes
 
 sub kill_dispatcher
@@ -134,8 +206,8 @@ sub kill_dispatcher
 
 	kill 'KILL', $dispatcher;
 	wait_until(sub { ended($dispatcher) }) or die 'the dispatcher did not die';
-	$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM img_worker WHERE database = 'postgres' AND pid <> $dispatcher)")
-	  or die 'no dispatcher came';
+	# while the server restarts, psql ends before it has read anything
+	wait_until(sub { (eval { worker_pid($node) } || $dispatcher) ne $dispatcher }, 60) or die 'no dispatcher came';
 }
 
 sub kill_server
