@@ -81,7 +81,8 @@ sub claid_rule { control({ rule => {@_} }); }
 sub release { control({ release => JSON::PP::true }); }
 sub forget { control({ forget => JSON::PP::true }); }
 sub lose { control({ lose => JSON::PP::true }); }
-sub submits { return claid_state()->{submits}; }
+sub brief { return control({ brief => JSON::PP::true }); }
+sub submits { return brief()->{submits}; }
 
 # A test: so many requests come to be held.
 sub held
@@ -89,7 +90,7 @@ sub held
 	my ($count, $name) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	ok(wait_until(sub { claid_state()->{held} == $count }), $name) or diag 'held: ' . claid_state()->{held};
+	ok(wait_until(sub { brief()->{held} == $count }), $name) or diag 'held: ' . brief()->{held};
 }
 
 # Queues a job; its id. Arguments beyond as SQL, and another input.

@@ -13,8 +13,8 @@ the contract it is told by POST /control with {"rule": {...}}:
     say         body of a success instead of what it should be
     task        status of tasks that a poll tells, instead of going on to DONE
 
-and answers with what it has seen: {"submits": accepted ones, "calls": [...],
-"held": N, "problems": [...]}; calls with the beginning of their bodies.
+and answers with what it has seen: {"submits": accepted ones, "held": N}; to {}
+also with "calls", with the beginning of their bodies, "problems" and more.
 """
 import base64
 import http.server
@@ -183,7 +183,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if told.get("release"):
                 state["release"] += 1
                 released.notify_all()
-            self.answer(200, {k: state[k] for k in ("submits", "calls", "held", "problems", "forms")})
+            self.answer(200, {**state, **self.more()} if told == {} else {k: state[k] for k in ("submits", "held")})
 
     def rule_for(self, call):
         with lock:
@@ -200,6 +200,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             state["held"] += 1
             released.wait_for(lambda: state["release"] > now, 60)
             state["held"] -= 1
+
+    def more(self):
+        return {}
+
+    def unknown(self):
+        return problem(404, "404", "web", "Not found")
 
     def act(self, call, body, rule):
         if self.headers.get("Authorization") != f"Bearer {KEY}":
@@ -226,7 +232,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if call is None:
             with lock:
                 state["problems"].append(f"{self.command} {self.path}")
-            return self.answer(*problem(404, "404", "web", "Not found"))
+            return self.answer(*self.unknown())
         if call == "download" and (self.headers.get("Authorization") or self.headers.get("X-API-Key")):
             with lock:
                 state["problems"].append("the key was sent with a download")
@@ -249,7 +255,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.act(call, body, rule)
             return self.answer(rule["status"], rule.get("body", ""), rule.get("headers"))
         if call == "download":
-            return self.answer(200, self.picture(rule), kind="image/png")
+            data = self.picture(rule)
+            return self.answer(200, data, kind="image/png") if data is not None else self.answer(404, "")
         status, answer = acted or self.act(call, body, rule)
         return self.answer(status, rule.get("say", answer) if status == 200 else answer, rule.get("headers"))
 
