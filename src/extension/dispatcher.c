@@ -346,7 +346,6 @@ turn(void)
 	img_callback_work();
 	wait = Min(wait, img_transfers_send());
 	wait = Min(wait, img_delete_in());
-	wait = Min(wait, img_remote_in());
 	wait = Min(wait, img_callback_in());
 	if (img_settle_in() == 0)
 	{
@@ -355,6 +354,8 @@ turn(void)
 		img_claim_and_send();
 	}
 	wait = Min(wait, img_claim_in());
+	/* servers may have to be told what has just ended */
+	wait = Min(wait, img_remote_in());
 	wait = Min(wait, tend_clock());
 	img_publish_next_due();
 	wait = Min(wait, img_settle_in());
