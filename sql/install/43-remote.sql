@@ -175,11 +175,13 @@ END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_sqlstate(int) IS 'Internal: the SQLSTATE of an API''s status.';
 
 CREATE FUNCTION @extschema@.img_remote_hint(status int, server text) RETURNS text
-LANGUAGE plpgsql IMMUTABLE
+LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
 	RETURN CASE
-		WHEN status = 401 THEN pg_catalog.format('ALTER USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (SET api_key ''...'');', server)
+		WHEN status = 401 THEN pg_catalog.format('ALTER USER MAPPING FOR CURRENT_USER SERVER %I OPTIONS (%s);', server,
+			CASE (SELECT s.srvtype FROM pg_catalog.pg_foreign_server s WHERE s.srvname = server)
+				WHEN 'nhn' THEN 'SET appkey ''...'', SET secret_key ''...''' ELSE 'SET api_key ''...''' END)
 		WHEN status IN (402, 412) THEN 'The account at the server has to be topped up; then SELECT img_retry(job);' END;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_hint(int, text) IS 'Internal: what helps against an API''s status.';
@@ -212,6 +214,7 @@ BEGIN
 	CASE server_type
 		WHEN 'claid' THEN RETURN @extschema@.img_claid_request(what, r, request, input);
 		WHEN 'topaz' THEN RETURN @extschema@.img_topaz_request(what, r, request, input);
+		WHEN 'nhn' THEN RETURN @extschema@.img_nhn_request(what, r, request, input);
 	END CASE;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_request(text, text, @extschema@.img_remote, jsonb, text) IS
@@ -227,6 +230,7 @@ BEGIN
 	CASE server_type
 		WHEN 'claid' THEN answer := @extschema@.img_claid_read(what, r, document);
 		WHEN 'topaz' THEN answer := @extschema@.img_topaz_read(what, r, document);
+		WHEN 'nhn' THEN answer := @extschema@.img_nhn_read(what, r, document);
 	END CASE;
 	IF answer.message IS NOT NULL THEN
 		answer.message := @extschema@.img_remote_text(answer.message);

@@ -389,11 +389,12 @@ elsewhere(const ImgPath *path, const char *servers)
 {
 	const ImgServerType *type = server_type_for(servers);
 	char	   *operation = operation_of(path);
+	bool		named = contract_code(path, BAD_STEP)[0] != '\0';
 
 	if (type == NULL)
 		return psprintf("%s. This version of imgapi reaches none yet: leave it out.", servers);
-	return psprintf("%s. CREATE SERVER %s TYPE '%s' FOREIGN DATA WRAPPER imgapi OPTIONS (%s); SELECT img_submit(..., server => '%s');%s",
-					servers, type->name, type->name, type->example, type->name, operation == NULL ? "" :
+	return psprintf("%s. CREATE SERVER %s TYPE '%s' FOREIGN DATA WRAPPER imgapi OPTIONS (%s); SELECT %s(..., server => '%s');%s",
+					servers, type->name, type->name, type->example, named ? "img_submit_operation" : "img_submit", type->name, operation == NULL ? "" :
 					psprintf(" or for all jobs SET imgapi.default_servers = '%s = %s';", operation, type->name));
 }
 

@@ -154,7 +154,11 @@ find_request(ImgJob *job, Jsonb *json, Request **found)
 static void
 plan_remote_step(ImgJob *job, void *arg)
 {
+	MemoryContext before = MemoryContextSwitchTo(job->context);
+
 	img_remote_job_plan(job, arg);
+	job->operation_id = request_text(arg, "operation_id");
+	MemoryContextSwitchTo(before);
 }
 
 bool

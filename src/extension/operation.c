@@ -11,6 +11,7 @@
 #include "extension/compile.h"
 #include "extension/home.h"
 #include "extension/operation.h"
+#include "servers/server_type.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(img_operation_check);
@@ -79,12 +80,13 @@ img_operation_request(const char *operation_id, Jsonb *data, const char *folder)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* Raises what is wrong with the steps of an operation. */
+/* Raises what is wrong with the steps of an operation.  What a server has is
+ * refused when it is to be done without one. */
 Datum
 img_operation_check(PG_FUNCTION_ARGS)
 {
 	ImgCompiled compiled;
 
-	img_compile_steps(PG_GETARG_JSONB_P(0), NULL, &compiled);
+	img_compile_steps(PG_GETARG_JSONB_P(0), img_server_nhn.name, &compiled);
 	PG_RETURN_BOOL(true);
 }

@@ -37,7 +37,7 @@ img_remote_job_server(const char *name, Oid role)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("server \"%s\" cannot be used: this version of imgapi sends no jobs to servers of type %s",
 						name, server->type->name),
-				 errhint("Leave server out, or use another: SELECT name FROM img_server WHERE type IN ('claid', 'topaz') AND usable;")));
+				 errhint("Leave server out, or use another: SELECT name FROM img_server WHERE type IN ('claid', 'topaz', 'nhn') AND usable;")));
 	return server;
 }
 

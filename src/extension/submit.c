@@ -395,7 +395,9 @@ submit_operation(FunctionCallInfo fcinfo, Submission *submission)
 		type = img_operation_server(submission->server, GetUserId())->type->name;
 	}
 	img_compile_steps(data, type, &compiled);
-	check_servers(&compiled);
+	/* a watermark of a server is there */
+	if (type == NULL)
+		check_servers(&compiled);
 	submission->request = img_operation_request(operation_id, data, submission->folder);
 	check_server(submission, type);
 	return submit(fcinfo, home, submission);
