@@ -93,7 +93,7 @@ class Handler(server.Handler):
 
     # -------------------------------------------------------------- pictures
 
-    def picture(self, rule):
+    def picture(self):
         self.answer(png(int(self.query.get("n", 1)), int(self.query.get("w", 32)), int(self.query.get("w", 32))),
                     headers=[("Content-Type", "image/png")])
 
