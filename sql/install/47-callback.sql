@@ -189,19 +189,24 @@ BEGIN
 			pg_catalog.regexp_replace(COALESCE(e.input, ''), '^storage://[^/]*/', ''), NULL
 	), placed AS (
 		SELECT p.*, CASE WHEN p.storage = 'url' THEN COALESCE(pg_catalog.substring(p.path, '^[^:]*://[^/?#]*([^?#]*)'), '')
-			WHEN p.storage <> 'row' OR p.id IS NULL THEN '/' || pg_catalog.ltrim(p.path, '/') ELSE '' END AS place
+			WHEN p.storage <> 'row' THEN '/' || p.path WHEN p.path LIKE '/%' THEN p.path ELSE '' END AS place,
+			-- of the file tree, or else a row of somebody's table
+			p.storage = 'row' AND p.path LIKE '/%' AS is_file
 		FROM picture p
 	), file AS (
 		SELECT p.role, p.ordinal, pg_catalog.jsonb_build_object(
 			'url', CASE WHEN p.storage = 'url' THEN p.path
+				WHEN p.is_file THEN COALESCE((SELECT x.url FROM @extschema@.img_file x WHERE x.owner = e.owner AND x.path = p.path), '')
 				WHEN p.id IS NULL OR p.storage = 'row' OR (p.storage = 'database' AND NOT has_gateway) THEN ''
 				ELSE COALESCE(@extschema@.img_callback_link(p.id), '') END,
 			'path', p.place, 'name', COALESCE(p.name, pg_catalog.substring(p.place, '[^/]*$'))) AS document,
-			-- what had its place before
-			p.role = 'output' AND p.storage <> 'database' AND p.storage <> 'row' AND EXISTS (
-				SELECT FROM @extschema@.img_object before
-				WHERE before.storage = p.storage AND before.path = p.path AND before.id < p.id AND before.role = 'output'
-					AND before.storage <> 'database' AND before.storage <> 'row') AS overwritten
+			-- another was there before
+			p.role = 'output' AND CASE WHEN p.is_file THEN EXISTS (
+					SELECT FROM @extschema@.img_file x WHERE x.owner = e.owner AND x.path = p.path AND x.id < job)
+				WHEN p.storage <> 'database' AND p.storage <> 'row' THEN EXISTS (
+					SELECT FROM @extschema@.img_object x WHERE x.storage = p.storage AND x.path = p.path AND x.id < p.id
+						AND x.role = 'output' AND x.storage <> 'database' AND x.storage <> 'row')
+				ELSE false END AS overwritten
 		FROM placed p
 	)
 	SELECT pg_catalog.jsonb_build_object(

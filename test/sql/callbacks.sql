@@ -97,6 +97,14 @@ UPDATE img_job_ended SET input = 'storage://photos/a/b.png' WHERE id = :'named';
 SELECT img_callback_body(:'named') -> 'sourceFile' AS source;
 UPDATE img_job_ended SET input = '/folder/b.png' WHERE id = :'named';
 SELECT img_callback_body(:'named') -> 'sourceFile' AS source;
+-- files of the file tree: the first result and one that takes its place
+INSERT INTO img_file (id, path, is_folder, owner, bytes, created_by, url) VALUES (img_new_id(), '/folder/b_op.png', false, current_user::regrole, 9, 'P', 'https://i.example/b_op.png');
+INSERT INTO img_object (id, job_id, stored_at, expires_at, owner, role, storage, path) VALUES (img_new_id(), :'named', now(), 'infinity', current_user::regrole, 'output', 'row', '/folder/b_op.png');
+UPDATE img_job_ended SET status = 'DONE', started_at = created_at WHERE id = :'named';
+SELECT img_callback_body(:'named') -> 'resultFiles' AS files, img_callback_body(:'named') -> 'overwritten' AS overwritten;
+UPDATE img_file SET id = '00000000-0000-7000-8000-000000000000' WHERE path = '/folder/b_op.png';
+SELECT img_callback_body(:'named') -> 'overwritten' AS overwritten;
+DELETE FROM img_file WHERE path = '/folder/b_op.png';
 DELETE FROM img_callback WHERE job_id = :'named';
 -- a named operation, and a result that takes the place of another
 SELECT img_submit_operation(pg_temp.picture('png'), '100x100', callback_url => 'http://example.com/') AS job \gset
