@@ -38,6 +38,15 @@ sub call_job
 	return submit($node, $picture // small_png(), $operations, "callback_url => '$url'", @more);
 }
 
+# Queues a job for each n; their ids.
+sub call_jobs
+{
+	my ($url, @numbers) = @_;
+
+	return split /\n/, sql('SELECT img_submit(' . literal(small_png()) . q{, '{"resizing": {"width": 16}}', } . "callback_url => '$url' || n)
+		FROM unnest(ARRAY[" . join(', ', @numbers) . ']) n');
+}
+
 sub callback
 {
 	my ($job, $columns) = @_;
@@ -184,11 +193,10 @@ comes($nobody, 'state, attempts > 1, ended_at IS NOT NULL', 'failed|t|t', 'after
 
 # ---------------------------------------------------------- for good
 
-foreach my $status (400, 401, 403, 404, 410, 422)
-{
-	$job = call_job(web("status/hook?code=$status"));
-	comes($job, 'state, attempts, status', "failed|1|$status", "$status is an answer for good");
-}
+my @final = (400, 401, 403, 404, 410, 422);
+call_jobs(web('status/hook?code='), @final);
+poll_is($node, q{SELECT string_agg(concat_ws(' ', state, attempts, status), ', ' ORDER BY status) FROM img_callback WHERE url LIKE '%status/hook%'},
+	join(', ', map { "failed 1 $_" } @final), 'other answers are final');
 $job = call_job(web('redirect?to=/hook/elsewhere'));
 comes($job, 'state, attempts, status, error', 'failed|1|302|the receiver answered with status 302, a redirect, and those are not followed', 'redirects are not followed');
 is(scalar(web_seen('POST', qr{^/hook/elsewhere})), 0, '… nobody was there');
@@ -218,11 +226,11 @@ set('callback_ports', $ports);
 # The other name has a turn of its own.
 comes($silent, 'attempts > 1 OR state = \'waiting\'', 't', 'a receiver that does not answer in time');
 like(callback($silent, 'error'), qr/\S/, '… is tried again');
-my @slow = map { call_job("http://localhost:$port/hook/silent$_", small_png($_)) } 1 .. 40;
+my @slow = call_jobs("http://localhost:$port/hook/silent", 1 .. 40);
 is(wait_job($node, $_), 'DONE', 'jobs of a slow receiver end') foreach @slow[ 0, 39 ];
 poll_is($node, q{SELECT count(*) FROM img_callback WHERE state = 'sending'}, 16, 'it has so many at a time');
 my $began = time;
-my @quick = map { call_job("$web/hook/quick$_", small_png($_)) } 1 .. 40;
+call_jobs("$web/hook/quick", 1 .. 40);
 poll_is($node, q{SELECT count(*) FROM img_callback WHERE state = 'sent' AND url LIKE '%quick%'}, 40, 'others are told');
 cmp_ok(time - $began, '<', 8, '… without waiting for it');
 poll_is($node, q{SELECT count(*) FROM img_callback WHERE state = 'sending'}, 16, '… which still has them');
