@@ -3,6 +3,7 @@
 
 use strict;
 use warnings;
+use Digest::SHA 'sha256_hex';
 use FindBin;
 use lib $FindBin::RealBin;
 use ClaidTest;
@@ -140,6 +141,19 @@ is(@{ claid_state()->{calls} }, $before, '… the server is not asked');
 $node->safe_psql('postgres', 'REVOKE USAGE ON FOREIGN SERVER topaz FROM app');
 like(link_of($job, '', 'SET ROLE app; '), qr/-output\.png\?token=signed1\|/, 'without USAGE: the first');
 is(@{ claid_state()->{calls} }, $before, '… the server is not asked');
+
+# ------------------------------------------------------------------ uploads
+
+# Needs no gateway: see 056_routing.pl for what is sent as a link.
+$node->safe_psql('postgres', q{CREATE TABLE picture (id int PRIMARY KEY, data bytea, cut bytea);
+	CREATE TRIGGER cut AFTER INSERT OR UPDATE OF data ON picture FOR EACH ROW EXECUTE FUNCTION img_on_upload('data', '{"background": {"remove": true}}', 'cut', '', 'topaz')});
+my $picture = png(300, 200);
+$node->safe_psql('postgres', 'INSERT INTO picture VALUES (1, ' . literal($picture) . ')');
+$job = $node->safe_psql('postgres', q{SELECT id FROM img_job WHERE source_table = 'picture'::regclass});
+is(wait_job($node, $job), 'DONE', 'a picture in a row goes to a server that is sent bytes') or diag job($node, $job, 'error');
+is(claid_state()->{forms}[-1]{image}{sha256}, sha256_hex($picture), '… which are its');
+is($node->safe_psql('postgres', q{SELECT (img_info(cut)).format || ' ' || (img_info(cut)).width FROM picture}), 'png 4', '… and the result is in the row');
+is($node->safe_psql('postgres', "SELECT string_agg(role || ' ' || storage, ', ' ORDER BY role) FROM img_object WHERE job_id = '$job'"), 'input row, output row', '… which has both');
 
 # ------------------------------------------------------------- interruptible
 
