@@ -282,8 +282,12 @@ backlog_in(void)
 long
 img_claim_in(void)
 {
-	return img_dispatcher.look && img_dispatcher.network_jobs && img_dispatcher.nnetwork < MOST_NETWORK - NETWORK_ROOM ?
-		Max(backlog_in(), 1) : 60 * 1000;
+	long		wait = backlog_in();
+
+	if (!img_dispatcher.look || !img_dispatcher.network_jobs || img_dispatcher.nnetwork >= MOST_NETWORK)
+		return 60 * 1000;
+	/* else it is not they that put it off */
+	return wait > 0 ? wait : 60 * 1000;
 }
 
 /* How many jobs to claim. */

@@ -74,7 +74,7 @@ ok(!grep({ /^wait\// } keys %{ objects() }), '… is removed');
 
 # Local jobs do not wait for those that hang.
 web_rule(method => 'GET', path => 'hang', do => 'hold', times => 1000);
-@hanging = split /\n/, sql(q{SELECT img_submit('} . web('picture/hang.png?n=') . qq{' || n, '$edit', max_attempts => 1) FROM generate_series(1, 400) n});
+@hanging = split /\n/, sql(q{SELECT img_submit('} . web('picture/hang.png?n=') . qq{' || n, '$edit', max_attempts => 1) FROM generate_series(1, 1000) n});
 ok(wait_until(sub { web_state()->{held} >= 250 }), 'all transfers hang');
 is(wait_job($node, submit($node, small_png(77)), 10), 'DONE', 'a picture in the database does not wait for them');
 
@@ -88,7 +88,7 @@ release();
 $node->start;
 wait_dispatcher($node);
 rest(0, 'after a restart all are done');
-is(sql('SELECT count(*) FROM img_job WHERE id IN (' . join(',', map { "'$_'" } @hanging) . q{) AND status = 'DONE' AND attempts = 1}), 400, '… by their first attempt');
+is(sql('SELECT count(*) FROM img_job WHERE id IN (' . join(',', map { "'$_'" } @hanging) . q{) AND status = 'DONE' AND attempts = 1}), 1000, '… by their first attempt');
 
 # --------------------------------------------------------- nothing to do
 
