@@ -259,6 +259,15 @@ SELECT updated_at AS before FROM img_file WHERE path = '/one/picture_jpg.jpg' \g
 SELECT count(*) FROM img_operations_exec('/one/', '{picture.png}', '{jpg}');
 CALL pg_temp.finish_jobs();
 SELECT count(*), bool_and(updated_at > :'before') FROM img_file WHERE path = '/one/picture_jpg.jpg';
+-- and a callback says so (nobody is called: it is an address of this machine)
+SELECT img_operations_exec('/', '{/one/picture.png}', '{jpg}', 'https://127.0.0.1/told?id=7') AS job \gset
+SELECT img_wait(:'job');
+SELECT jsonb_pretty(img_callback_body(:'job') - 'queueId');
+SELECT img_operations_exec('/', '{/one/picture.png}', '{gray}', 'https://127.0.0.1/told?id=7') AS job \gset
+SELECT img_wait(:'job');
+SELECT img_callback_body(:'job') -> 'overwritten', img_callback_body(:'job') -> 'resultFiles';
+SELECT pg_temp.error_of($$SELECT img_operations_exec('/', '{/one/picture.png}', '{gray}', 'https://127.0.0.1:8080/')$$);
+DELETE FROM img_callback;
 -- what was uploaded is not
 SELECT pg_temp.shown(img_file_put('/one/picture_jpg.jpg', pg_temp.picture('jpeg'), overwrite => true));
 SELECT img_operations_exec('/', '{/one/picture.png}', '{jpg}') AS job \gset
