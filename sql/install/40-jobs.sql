@@ -279,7 +279,7 @@ BEGIN
 	IF ended.status = 'DONE' THEN
 		RETURN false;
 	END IF;
-	IF ended.source_table IS NULL AND ended.input IS NULL AND NOT EXISTS (SELECT FROM @extschema@.img_object o
+	IF ended.source_table IS NULL AND ended.input IS NULL AND ended.kind <> 'delete' AND NOT EXISTS (SELECT FROM @extschema@.img_object o
 			WHERE o.job_id = job AND o.role = 'input' AND o.expires_at > present) THEN
 		RAISE EXCEPTION 'the picture of job % has been purged', job
 			USING ERRCODE = '02000',

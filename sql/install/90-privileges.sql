@@ -34,7 +34,7 @@ BEGIN
 		WHERE p.pronamespace = '@extschema@'::regnamespace
 			AND p.proname IN ('img_info', 'img_edit', 'img_thumbnail', 'img_apply', 'img_phash', 'img_blurhash',
 				'img_dominant_color', 'img_estimate', 'img_submit', 'img_submit_batch', 'img_storage_list', 'img_submit_operation', 'img_retry', 'img_callback_secret', 'img_callback_retry', 'img_webhook', 'img_on_upload', 'img_operation_put', 'img_operation_delete',
-				'img_folder_create', 'img_file_put', 'img_files_put', 'img_file_store', 'img_archive_put', 'img_file_delete', 'img_folder_delete',
+				'img_folder_create', 'img_file_put', 'img_files_put', 'img_file_store', 'img_archive_put', 'img_file_delete', 'img_folder_delete', 'img_delete_async',
 				'img_operations_exec', 'img_file_operate', 'img_folder_inputs', 'img_unpack', 'img_submit_operation_beside')
 	LOOP
 		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', f, role);
@@ -42,7 +42,7 @@ BEGIN
 	EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_grant(regrole) IS
-	'Lets a role edit pictures, submit jobs, name operations and put files: EXECUTE on img_info, img_edit, img_thumbnail, img_apply, img_phash, img_blurhash, img_dominant_color, img_estimate, img_submit, img_submit_batch, img_storage_list, img_submit_operation, img_retry, img_callback_secret, img_callback_retry, img_webhook, img_on_upload, img_operation_put, img_operation_delete, img_folder_create, img_file_put, img_files_put, img_file_delete, img_folder_delete and img_operations_exec.';
+	'Lets a role edit pictures, submit jobs, name operations and put files: EXECUTE on img_info, img_edit, img_thumbnail, img_apply, img_phash, img_blurhash, img_dominant_color, img_estimate, img_submit, img_submit_batch, img_storage_list, img_submit_operation, img_retry, img_callback_secret, img_callback_retry, img_webhook, img_on_upload, img_operation_put, img_operation_delete, img_folder_create, img_file_put, img_files_put, img_file_delete, img_folder_delete, img_delete_async and img_operations_exec.';
 
 DO $$
 DECLARE

@@ -13,6 +13,7 @@
  *	dispatcher_executors.c	sending, receiving, deadlines, deaths
  *	dispatcher_settle.c		from the executors to the tables (one transaction)
  *	dispatcher_outcome.c	results as the tables take them
+ *	dispatcher_files.c		jobs that change the file tree
  *	dispatcher_unfinished.c	jobs that end without one
  *	dispatcher_network.c	pictures that come and results that go over the network
  *	dispatcher_upload.c		large results, in parts
@@ -103,6 +104,7 @@ typedef struct ImgJob
 	char	   *folder;			/* of the file tree, for the results, which come
 								 * beside the source; NULL: none */
 	uint8		file_sha256[32];	/* of the source, if it is a file */
+	bool		deletes;		/* files of the file tree, and nothing else */
 	ImgBody		source;			/* if it came over the network */
 	ImgBody		other;			/* likewise, the picture that comes along */
 	bool		asked;			/* requests have been made */
@@ -282,7 +284,7 @@ extern Datum img_outcome(ImgJob *job, int ordinal, TupleDesc desc);	/* one outpu
 extern bool img_has_large_results(const ImgJob *job);
 extern void img_store_large_results(ImgJob *job);	/* what outcomes have left out */
 extern char *img_result_uri(ImgJob *job);	/* storage://… */
-extern bool img_put_beside(ImgJob *job, ImgRowState *state);	/* results of a file; false: it has failed */
+extern char *img_path_beside(ImgJob *job, int ordinal); /* where the result of a file goes */
 extern bytea *img_output_bytes(const ImgOutput *output);	/* read, if they are in a memfd */
 extern void img_output_hash(const ImgOutput *output, uint8 *sha256);
 
@@ -291,6 +293,9 @@ extern bool img_say_unfinished(ImgJob *job);
 
 /* queue_statistics.c: from now on, in this process. */
 extern void img_queue_statistics_start(void);
+
+/* dispatcher_files.c: what a job does to the file tree; false: it has failed. */
+extern bool img_change_files(ImgJob *job, ImgRowState *state);
 
 /* dispatcher_settle.c */
 extern void img_settle(void);

@@ -86,6 +86,7 @@ make_job(HeapTuple row, TupleDesc desc)
 	job->row.target_column = text_column(row, desc, C_TARGET_COLUMN);
 	job->input = text_column(row, desc, C_INPUT);
 	job->server = text_column(row, desc, C_SERVER);
+	job->deletes = strcmp(SPI_getvalue(row, desc, C_KIND), "delete") == 0;
 	job->source.memfd = job->other.memfd = -1;
 	MemoryContextSwitchTo(before);
 	return job;
@@ -131,7 +132,9 @@ claim_jobs(int count)
 		bool		isnull;
 		Jsonb	   *request = DatumGetJsonbP(SPI_getbinval(rows->vals[i], rows->tupdesc, C_REQUEST, &isnull));
 
-		if (!img_plan_job(job, request))
+		if (job->deletes)
+			img_job_end(job, IMG_END_DONE); /* as good as: see img_change_files() */
+		if (job->deletes || !img_plan_job(job, request))
 			continue;
 		dlist_push_tail(&img_dispatcher.claimed, &job->node);
 		img_dispatcher.nclaimed++;

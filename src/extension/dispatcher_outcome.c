@@ -80,9 +80,8 @@ output_name(ImgJob *job, int ordinal)
 						   job->operation_id, ordinal, job->answer.outputs, &job->answer.output[ordinal].facts);
 }
 
-/* Where the result of a file goes. */
-static char *
-path_beside(ImgJob *job, int ordinal)
+char *
+img_path_beside(ImgJob *job, int ordinal)
 {
 	return psprintf("%s%s", job->folder, output_name(job, ordinal));
 }
@@ -91,69 +90,7 @@ path_beside(ImgJob *job, int ordinal)
 static char *
 row_path(ImgJob *job, int ordinal)
 {
-	return job->folder ? path_beside(job, ordinal) : psprintf("%s/%s", job->row.key, job->row.target_column);
-}
-
-static Datum
-bytes_datum(const void *bytes, size_t length)
-{
-	bytea	   *value = palloc(VARHDRSZ + length);
-
-	SET_VARSIZE(value, VARHDRSZ + length);
-	memcpy(VARDATA(value), bytes, length);
-	return PointerGetDatum(value);
-}
-
-static ImgStatement produced = {
-	"SELECT $S.img_file_produced($1, $2, $3, $4, $5, $6, $7)", 7,
-	{TEXTOID, BYTEAOID, TEXTOID, TEXTOID, InvalidOid, BYTEAOID, REGROLEOID}, {[4] = "img_metadata"}
-};
-
-/* False: the source is not what it was. */
-static bool
-put_beside(ImgJob *job, int ordinal)
-{
-	const ImgOutput *output = &job->answer.output[ordinal];
-	Datum		values[] = {
-		CStringGetTextDatum(job->input), bytes_datum(job->file_sha256, sizeof(job->file_sha256)),
-		CStringGetTextDatum(path_beside(job, ordinal)), CStringGetTextDatum(job->operation_id),
-		img_facts_datum(&output->facts, output->bytes), PointerGetDatum(img_output_bytes(output)), ObjectIdGetDatum(job->owner)
-	};
-	bool		isnull;
-
-	img_execute(&produced, values, NULL);
-	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-}
-
-typedef struct Beside
-{
-	ImgJob	   *job;
-	ImgRowState state;
-} Beside;
-
-static void
-beside_step(void *arg)
-{
-	Beside	   *beside = arg;
-
-	for (int ordinal = 0; ordinal < beside->job->answer.outputs && beside->state == IMG_ROW_FOUND; ordinal++)
-		if (!put_beside(beside->job, ordinal))
-			beside->state = IMG_ROW_CHANGED;
-}
-
-/* All of them or none: each file may be in somebody's hands. */
-bool
-img_put_beside(ImgJob *job, ImgRowState *state)
-{
-	Beside		beside = {job, IMG_ROW_FOUND};
-	ErrorData  *error = img_try(beside_step, &beside);
-
-	job->in_row = true;
-	*state = error == NULL ? beside.state : IMG_ROW_LOCKED;
-	if (error == NULL || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
-		return true;
-	img_job_fail(job, error->sqlerrcode, "store", false, error->message, error->hint);
-	return false;
+	return job->folder ? img_path_beside(job, ordinal) : psprintf("%s/%s", job->row.key, job->row.target_column);
 }
 
 static bool

@@ -282,7 +282,7 @@ write_target(int i)
 	/* If it fails, the job has been ended anew, as failed. */
 	dlist_delete(&job->node);
 	img_dispatcher.nended--;
-	if (!(job->folder ? img_put_beside(job, &write.state) : write_to_row(job, &write)))
+	if (!(job->folder || job->deletes ? img_change_files(job, &write.state) : write_to_row(job, &write)))
 		return;
 	if (write.state == IMG_ROW_LOCKED &&
 		(++job->settle_locked >= MOST_LOCKED || img_dispatcher.nended >= MOST_WAITING))
@@ -299,6 +299,8 @@ write_target(int i)
 			batch.held[i] = false;
 			postpone(job);
 		}
+		else
+			batch.settled[i] = job->deletes;
 		return;
 	}
 	job->failure.stage = "store";
@@ -363,7 +365,7 @@ settle_batch(void)
 
 		if (!batch.held[i] || job->end != IMG_END_DONE)
 			continue;
-		if (job->row.target_column != NULL || job->folder != NULL)
+		if (job->row.target_column != NULL || job->folder != NULL || job->deletes)
 			write_target(i);
 	}
 	finish_done();

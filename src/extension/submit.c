@@ -1,6 +1,7 @@
 /*
  * submit.c
- *	  img_submit(), img_submit_operation(), img_cancel(), img_retry(): the calls
+ *	  img_submit(), img_submit_operation(), img_cancel(), img_retry() and
+ *	  img_delete_async(): the calls
  *	  that write to the queue.
  *
  * Runs in client backends.  The request is validated with the caller's rights;
@@ -36,6 +37,7 @@ PG_FUNCTION_INFO_V1(img_submit_operation_text);
 PG_FUNCTION_INFO_V1(img_submit_operation_beside);
 PG_FUNCTION_INFO_V1(img_cancel);
 PG_FUNCTION_INFO_V1(img_retry);
+PG_FUNCTION_INFO_V1(img_delete_async);
 PG_FUNCTION_INFO_V1(img_start_worker);
 
 /* Positions of the arguments of img_submit(); from SERVER on
@@ -458,6 +460,16 @@ img_retry(PG_FUNCTION_ARGS)
 	if (queued)
 		img_wake_at_commit(DT_NOBEGIN);
 	PG_RETURN_BOOL(queued);
+}
+
+Datum
+img_delete_async(PG_FUNCTION_ARGS)
+{
+	Datum		job = img_as_owner(fcinfo);
+
+	img_wake_at_commit(DT_NOBEGIN);
+	img_warn_without_worker();
+	PG_RETURN_DATUM(job);
 }
 
 Datum

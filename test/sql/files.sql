@@ -323,6 +323,41 @@ SELECT pg_temp.error_of($$SELECT img_folder_delete('00000000-0000-7000-8000-0000
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT pg_temp.error_of(format('SELECT img_folder_delete(%L)', pg_temp.id_of('/two')));
 ROLLBACK;
+-- many at once, by a job
+SELECT pg_temp.shown(img_folder_create('/many/below'));
+SELECT pg_temp.shown(img_file_put('/many/a1.png', pg_temp.picture('png'), operation_ids => '{gray}'));
+SELECT pg_temp.shown(img_file_put('/many/a2.png', pg_temp.picture('png'), operation_ids => '{gray}'));
+SELECT pg_temp.shown(img_file_put('/many/a3.png', pg_temp.picture('png')));
+SELECT pg_temp.shown(img_file_put('/many/below/a4.png', pg_temp.picture('png')));
+CALL pg_temp.finish_jobs();
+SELECT img_delete_async(ARRAY[pg_temp.id_of('/many/below')], ARRAY[pg_temp.id_of('/many/a1.png'), pg_temp.id_of('/many/below/a4.png')]) AS job \gset
+SELECT img_wait(:'job');
+SELECT pg_temp.shown(f) FROM img_file_list('/many') f;
+SELECT kind, status, attempts, jsonb_array_length(request -> 'folder_ids'), jsonb_array_length(request -> 'file_ids'), request -> 'include_thumbnail' FROM img_job WHERE id = :'job';
+SELECT count(*) FROM img_object WHERE job_id = :'job';
+SELECT jsonb_pretty(img_queue(:'job') - '{queueId,queuedAt}'::text[]);
+SELECT img_result(:'job') -> 'status', img_result(:'job') -> 'result';
+SELECT pg_temp.error_of(format('SELECT img_output(%L)', :'job'));
+SELECT img_retry(:'job');
+SELECT img_delete_async(file_ids => ARRAY[pg_temp.id_of('/many/a2.png')], include_thumbnail => true) AS job \gset
+SELECT img_wait(:'job');
+SELECT pg_temp.shown(f) FROM img_file_list('/many') f;
+-- what went before its turn came is no failure; a cancelled job is tried again
+BEGIN;
+SELECT img_delete_async(NULL, ARRAY[pg_temp.id_of('/many/a3.png')]) AS job \gset
+SELECT img_cancel(:'job');
+SELECT pg_temp.shown(img_file_delete(pg_temp.id_of('/many/a3.png')));
+COMMIT;
+SELECT img_retry(:'job');
+SELECT img_wait(:'job');
+SELECT pg_temp.error_of('SELECT img_delete_async()');
+SELECT pg_temp.error_of('SELECT img_delete_async(NULL, NULL, NULL)');
+SELECT pg_temp.error_of(format('SELECT img_delete_async(%L, %L)', ARRAY[pg_temp.id_of('/many')], '{00000000-0000-7000-8000-000000000000}'));
+SELECT pg_temp.error_of(format('SELECT img_delete_async(file_ids => %L)', ARRAY[pg_temp.id_of('/many')]));
+SELECT pg_temp.error_of(format('SELECT img_delete_async(%L)', ARRAY[pg_temp.id_of('/root.webp')]));
+SELECT pg_temp.error_of('SELECT img_delete_async(ARRAY[NULL::uuid])');
+SELECT pg_temp.error_of('SELECT img_delete_async(array_fill(img_new_id(), ARRAY[5000]), array_fill(img_new_id(), ARRAY[5001]))');
+SELECT pg_temp.shown(img_folder_delete(pg_temp.id_of('/many')));
 -- links and results of files that are gone are gone
 SELECT pg_temp.shown(img_file_put('/two/gone.png', pg_temp.picture('png')));
 SELECT img_operations_exec('/two', '{gone.png}', '{gray}') AS job \gset
@@ -356,6 +391,9 @@ SELECT pg_temp.error_of($$SELECT img_file_delete('00000000-0000-7000-8000-000000
 SELECT pg_temp.error_of($$SELECT img_file_delete_as('00000000-0000-7000-8000-000000000000', true, 'postgres')$$);
 SELECT pg_temp.error_of($$SELECT img_folder_delete('00000000-0000-7000-8000-000000000000')$$);
 SELECT pg_temp.error_of($$SELECT img_folder_delete_as('00000000-0000-7000-8000-000000000000', true, 'postgres')$$);
+SELECT pg_temp.error_of($$SELECT img_delete_async(ARRAY[img_new_id()])$$);
+SELECT pg_temp.error_of($$SELECT img_delete_async_as('{}', '{}', true, 'postgres')$$);
+SELECT pg_temp.error_of($$SELECT img_delete_files('me', img_new_id(), 1::smallint)$$);
 SELECT pg_temp.error_of($$SELECT img_operations_exec('/', '{/one.png}', '{gray}')$$);
 SELECT pg_temp.error_of($$SELECT img_file_operate('/one.png', '{gray}', NULL)$$);
 SELECT pg_temp.error_of($$SELECT img_folder_inputs('/')$$);
@@ -383,6 +421,7 @@ SELECT pg_temp.error_of($$SELECT img_edit(pg_temp.picture('png'), '{"watermark":
 SELECT pg_temp.error_of($$SELECT img_operations_exec('/', '{/one/logo.png}', '{gray}')$$);
 SELECT pg_temp.error_of(format('SELECT img_file_delete(%L)', :'picture'));
 SELECT pg_temp.error_of(format('SELECT img_folder_delete(%L)', :'folder'));
+SELECT pg_temp.error_of(format('SELECT img_delete_async(%L)', ARRAY[:'folder']));
 SELECT img_submit('/one/picture.png', '{"rotate": 180}') AS job \gset
 SELECT img_wait(:'job');
 SELECT img_output(:'job') = img_edit(pg_temp.picture('gif'), '{"rotate": 180}');
