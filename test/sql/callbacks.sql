@@ -62,7 +62,7 @@ SELECT count(*) FROM img_callback;
 UPDATE img_job_live SET lease_owner = NULL, lease_expires_at = NULL;
 SELECT count(*) FROM pg_temp.finish();
 SELECT job_id = pg_temp.job('done') AS of_it, owner, state, attempts, url, host, status, error, next_at <= clock_timestamp() AS due,
-	give_up_at - created_at AS for, ended_at, lease_owner FROM img_callback;
+	pg_catalog.date_trunc('second', give_up_at - created_at) AS for, ended_at, lease_owner FROM img_callback;
 -- ERROR and CANCELLED
 SELECT pg_temp.submit('failed', 'https://example.com/');
 SELECT img_fail('one', id, attempt, '22000', 'the picture is broken', NULL, 'decode', false) FROM img_claim('one', 10, '1 hour');
