@@ -277,7 +277,7 @@ BEGIN
 		live.job_key, @extschema@.img_callback_add(live.id, live.owner, live.callback_url), live.source_table, live.source_column, live.source_key,
 		live.target_column, live.stage, live.error, live.error_code, live.request, live.input);
 	IF live.server IS NOT NULL AND status = 'CANCELLED' THEN
-		PERFORM @extschema@.img_remote_let_go(live.id, live.request);
+		PERFORM @extschema@.img_remote_let_go(live.id, live.request, live.input);
 	END IF;
 END $$;
 COMMENT ON FUNCTION @extschema@.img_end(@extschema@.img_job_live, @extschema@.img_job_status) IS

@@ -1,7 +1,8 @@
 ------------------------------------------------- calls after a job's end --
 -- A server may have to be called for a job that has ended: one that nobody wants
--- any more is cancelled there, and what was left there is removed. Such a call
--- may be made again; it is tried a few times, and then let be.
+-- any more is cancelled there, looked for before if the answer to its submit was
+-- lost; and what was left there is removed. Such a call may be made again; it is
+-- tried a few times, and then let be.
 
 CREATE TABLE @extschema@.img_remote_followup (
 	job_id uuid NOT NULL,
@@ -14,7 +15,7 @@ COMMENT ON TABLE @extschema@.img_remote_followup IS 'Internal: one row a call th
 COMMENT ON COLUMN @extschema@.img_remote_followup.job_id IS 'img_remote.job_id';
 COMMENT ON COLUMN @extschema@.img_remote_followup.run_after IS 'not before this time; of a call that is being made: when that is given up';
 COMMENT ON COLUMN @extschema@.img_remote_followup.attempts IS 'attempts begun';
-COMMENT ON COLUMN @extschema@.img_remote_followup.what IS 'the call: cancel, or the type''s own';
+COMMENT ON COLUMN @extschema@.img_remote_followup.what IS 'the call: cancel, find, or the type''s own';
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.img_remote_followup', '');
 
 CREATE FUNCTION @extschema@.img_remote_follow(job uuid, what text) RETURNS void
@@ -26,20 +27,22 @@ $$;
 COMMENT ON FUNCTION @extschema@.img_remote_follow(uuid, text) IS
 	'Internal: that call is to be made once the job has ended. NULL: none is.';
 
-CREATE FUNCTION @extschema@.img_remote_let_go(job uuid, request jsonb) RETURNS void
+CREATE FUNCTION @extschema@.img_remote_let_go(job uuid, request jsonb, input text) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off
 AS $$
 DECLARE
 	r @extschema@.img_remote;
+	what text;
 BEGIN
 	SELECT x.* INTO r FROM @extschema@.img_remote x
-	WHERE x.job_id = job AND x.state IN ('preparing', 'submitted') FOR UPDATE;
-	IF FOUND AND (@extschema@.img_remote_request(r.server_type, 'cancel', r, request, NULL)).path IS NOT NULL THEN
-		PERFORM @extschema@.img_remote_follow(job, 'cancel');
+	WHERE x.job_id = job AND x.state IN ('preparing', 'submitted', 'unknown') FOR UPDATE;
+	what := CASE r.state WHEN 'unknown' THEN 'find' ELSE 'cancel' END;
+	IF FOUND AND (@extschema@.img_remote_request(r.server_type, what, r, request, input)).path IS NOT NULL THEN
+		PERFORM @extschema@.img_remote_follow(job, what);
 	END IF;
 END $$;
-COMMENT ON FUNCTION @extschema@.img_remote_let_go(uuid, jsonb) IS
+COMMENT ON FUNCTION @extschema@.img_remote_let_go(uuid, jsonb, text) IS
 	'Internal: nobody wants a job any more; its server is told if it cares.';
 
 -- What a server has is asked for; what it may have is looked for, if it can be,
@@ -47,7 +50,7 @@ COMMENT ON FUNCTION @extschema@.img_remote_let_go(uuid, jsonb) IS
 CREATE FUNCTION @extschema@.img_remote_take_up(job uuid) RETURNS void
 LANGUAGE sql VOLATILE
 AS $$
-	DELETE FROM @extschema@.img_remote_followup f WHERE f.job_id = job AND f.what = 'cancel';
+	DELETE FROM @extschema@.img_remote_followup f WHERE f.job_id = job AND f.what IN ('cancel', 'find');
 	DELETE FROM @extschema@.img_remote r WHERE r.job_id = job AND r.state NOT IN ('submitted', 'done', 'unknown');
 	UPDATE @extschema@.img_remote r SET next_call = 'submit' WHERE r.job_id = job AND r.state = 'unknown';
 $$;
@@ -122,7 +125,8 @@ BEGIN
 	status := COALESCE(answer.http_status, status);
 	PERFORM @extschema@.img_remote_note(r, method, path, status, ms, request_id,
 		@extschema@.img_remote_problem(r, status, request_id, failure, answer));
-	IF @extschema@.img_remote_passes(status) AND (status BETWEEN 200 AND 299) IS NOT TRUE AND followup.attempts < 5 THEN
+	IF followup.attempts < 5 AND @extschema@.img_remote_passes(status)
+		AND ((status BETWEEN 200 AND 299) IS NOT TRUE OR answer.state = 'missing') THEN
 		UPDATE @extschema@.img_remote_followup f
 		SET run_after = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => pg_catalog.pow(4, followup.attempts))
 		WHERE f.job_id = job AND f.what = img_remote_followed.what;
@@ -132,6 +136,13 @@ BEGIN
 	IF what = 'cancel' AND status BETWEEN 200 AND 299 THEN
 		UPDATE @extschema@.img_remote x SET state = 'failed', status = 'Cancelled', ended_at = pg_catalog.clock_timestamp()
 		WHERE x.job_id = job AND x.state IN ('preparing', 'submitted');
+	ELSIF what = 'find' AND status BETWEEN 200 AND 299 THEN
+		IF answer.remote_id IS NOT NULL THEN
+			PERFORM @extschema@.img_remote_accepted(r, NULL, answer);
+			PERFORM @extschema@.img_remote_follow(job, 'cancel');
+		END IF;
+		-- where its list goes on
+		UPDATE @extschema@.img_remote x SET result = COALESCE(x.result || answer.result, answer.result, x.result) WHERE x.job_id = job;
 	END IF;
 	PERFORM @extschema@.img_remote_follow(job, answer.next);
 END $$;

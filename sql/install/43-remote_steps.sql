@@ -180,7 +180,7 @@ BEGIN
 	-- what was submitted is known even though nobody wants it any more
 	IF held = 'gone' THEN
 		step.action := held;
-		PERFORM @extschema@.img_remote_let_go(e.id, e.request) FROM @extschema@.img_job_ended e
+		PERFORM @extschema@.img_remote_let_go(e.id, e.request, e.input) FROM @extschema@.img_job_ended e
 		WHERE e.id = job AND e.status = 'CANCELLED';
 	END IF;
 	RETURN step;

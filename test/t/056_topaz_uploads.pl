@@ -138,7 +138,16 @@ $node->safe_psql('postgres', "SELECT img_cancel('$job')");
 poll_is($node, "SELECT string_agg(method || ' ' || status, ', ' ORDER BY id) FROM img_remote_call WHERE job_id = '$job' AND path LIKE '/cancel/%'",
 	'DELETE 500, DELETE 204', 'a server that does not hear is told again');
 forget();
-is(submits(), $before + 2, 'each was submitted once');
+claid_rule(call => 'submit', act => $yes, drop => $yes, times => 1);
+claid_rule(call => 'find', hold => $yes, times => 1);
+$job = upload();
+held(1, 'a job is looked for');
+$node->safe_psql('postgres', "SELECT img_cancel('$job')");
+poll_is($node, "SELECT string_agg(method || ' ' || status, ', ' ORDER BY id) FROM img_remote_call WHERE job_id = '$job' AND path LIKE '/cancel/%'",
+	'DELETE 204', 'one that is cancelled before it is found is found, and cancelled there');
+release();
+poll_is($node, "SELECT count(*) FROM img_remote_followup", 0, '… and that is all');
+is(submits(), $before + 3, 'each was submitted once');
 
 is_deeply(claid_state()->{problems}, [], 'the server has nothing to complain about');
 unlike(slurp_file($node->logfile), qr/the topaz key/, 'no key is in the log');
