@@ -1,8 +1,9 @@
 /*
  * encoder.h
- *	  Writes pixels in memory through the libraries of their formats.
+ *	  Writes images through the libraries of their formats.
  *
  * As in decoder.h: libvips writes every format, but takes long to get ready.
+ * Pixels need not be computed yet: rows are written while they are decoded.
  * Results are released with free().
  */
 #ifndef IMGAPI_EXECUTOR_ENCODER_H

@@ -1,6 +1,6 @@
 /*
  * jpeg_encode.c
- *	  Writes JPEG from pixels in memory.
+ *	  Writes JPEG, row by row.
  *
  * Runs in imgapi-executor.
  */
@@ -12,6 +12,7 @@
 
 #include "executor/encoder.h"
 #include "executor/jpeg_memory.h"
+#include "executor/rows.h"
 
 /* libvips renames a member of libjpeg's error manager by a macro. */
 #undef error_exit
@@ -19,7 +20,6 @@
 #define MM_PER_INCH		25.4
 /* From this quality on colours keep the full resolution, as libvips has it. */
 #define FINE_QUALITY	90
-#define LINES			16
 
 typedef struct JpegEncoder
 {
@@ -27,6 +27,7 @@ typedef struct JpegEncoder
 	struct jpeg_error_mgr errors;
 	jmp_buf		failed;
 	ImgPicture *picture;
+	ImgRows		rows;
 	unsigned char *data;
 	unsigned long length;
 } JpegEncoder;
@@ -69,19 +70,16 @@ set_parameters(JpegEncoder *e, VipsImage *image, int quality, bool progressive)
 }
 
 static void
-write_rows(JpegEncoder *e, VipsImage *image)
+write_rows(JpegEncoder *e)
 {
 	jpeg_start_compress(&e->jpeg, TRUE);
 	while (e->jpeg.next_scanline < e->jpeg.image_height)
 	{
-		JSAMPROW	row[LINES];
-		int			count = MIN(LINES, e->jpeg.image_height - e->jpeg.next_scanline);
+		JSAMPROW	row = (JSAMPROW) img_rows_next(&e->rows);
 
-		for (int i = 0; i < count; i++)
-			row[i] = VIPS_IMAGE_ADDR(image, 0, e->jpeg.next_scanline + i);
-		if (img_stopped(e->picture))
+		if (row == NULL)
 			longjmp(e->failed, 1);
-		jpeg_write_scanlines(&e->jpeg, row, count);
+		jpeg_write_scanlines(&e->jpeg, &row, 1);
 	}
 	jpeg_finish_compress(&e->jpeg);
 }
@@ -94,6 +92,7 @@ img_jpeg_encode(ImgPicture *picture, VipsImage *image, int quality, bool progres
 	volatile bool done = false;
 
 	e->picture = picture;
+	img_rows_start(&e->rows, picture, image);
 	e->jpeg.err = jpeg_std_error(&e->errors);
 	e->errors.error_exit = give_up;
 	e->errors.output_message = say_nothing;
@@ -104,9 +103,10 @@ img_jpeg_encode(ImgPicture *picture, VipsImage *image, int quality, bool progres
 		img_jpeg_take_memory((j_common_ptr) &e->jpeg);
 		jpeg_mem_dest(&e->jpeg, &e->data, &e->length);
 		set_parameters(e, image, quality, progressive);
-		write_rows(e, image);
+		write_rows(e);
 		done = true;
 	}
+	img_rows_end(&e->rows);
 	jpeg_destroy_compress(&e->jpeg);
 	img_jpeg_free_memory((j_common_ptr) &e->jpeg);
 	if (done)

@@ -9,7 +9,6 @@
  * 3 and, in a pool, 4 (wire.h).  It links libvips and no PostgreSQL: a file
  * that crashes a decoder ends this process and one attempt at one job.
  */
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,18 +67,6 @@ parse_arguments(int argc, char **argv, Settings *settings)
 	return true;
 }
 
-/*
- * Pictures come and go in all sizes: without this the heap of a long-lived
- * executor grows to several times what it uses.
- */
-static void
-tune_memory(void)
-{
-	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
-}
-
 static int
 refuse(int socket, const char *what, const char *why)
 {
@@ -98,7 +85,7 @@ main(int argc, char **argv)
 	const char *problem = NULL;
 	int			socket;
 
-	tune_memory();
+	img_tune_memory();
 	if (!parse_arguments(argc, argv, &settings))
 		return usage();
 	/* whatever else the parent had open is not ours */

@@ -1,6 +1,6 @@
 /*
  * memory.c
- *	  Memory for pixels.
+ *	  Memory for pixels, and how much of it stays.
  *
  * Runs in imgapi-executor.  An edit of a photograph needs several times as much
  * memory as it has pixels, for a moment each.  Linux hands memory out in pages
@@ -9,6 +9,7 @@
  * as much: in the same request, in the next, but no longer.
  */
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,12 @@
 
 #define ALIGNMENT	64
 #define HUGE_PAGE	((size_t) 2 * 1024 * 1024)
-#define LARGE		(2 * HUGE_PAGE)
 #define KEPT_BLOCKS	4
+
+/* Smaller blocks, and those of libraries, lie in the heap of malloc(), of which
+ * as much is kept. */
+#define LARGE		(4 * HUGE_PAGE)
+#define HEAP_MEGABYTES	32
 
 typedef struct Kept
 {
@@ -34,7 +39,7 @@ static Kept kept[KEPT_BLOCKS];
 /* It shall see who uses what has been released. */
 static const size_t most = 0;
 #else
-static const size_t most = (size_t) IMG_KEPT_MEGABYTES * 1024 * 1024;
+static const size_t most = (size_t) (IMG_KEPT_MEGABYTES - HEAP_MEGABYTES) * 1024 * 1024;
 #endif
 
 static void
@@ -44,11 +49,26 @@ release(Kept *k)
 	*k = (Kept) {NULL};
 }
 
-void
-img_release_memory(void)
+static void
+release_kept(void)
 {
 	for (int i = 0; i < KEPT_BLOCKS; i++)
 		release(&kept[i]);
+}
+
+void
+img_release_memory(void)
+{
+	release_kept();
+	malloc_trim(0);
+}
+
+void
+img_tune_memory(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	mallopt(M_TRIM_THRESHOLD, HEAP_MEGABYTES * 1024 * 1024);
 }
 
 void
@@ -60,15 +80,6 @@ img_age_memory(void)
 			release(&kept[i]);
 		kept[i].old = kept[i].block != NULL;
 	}
-}
-
-bool
-img_keeps_memory(void)
-{
-	for (int i = 0; i < KEPT_BLOCKS; i++)
-		if (kept[i].block != NULL)
-			return true;
-	return false;
 }
 
 /* The smallest block that is kept and serves, or NULL. */
@@ -96,7 +107,7 @@ allocate_large(size_t size)
 	if (memory != NULL)
 		return memory;
 	/* this picture needs other blocks than the last one */
-	img_release_memory();
+	release_kept();
 	if (size > SIZE_MAX - HUGE_PAGE)
 		return NULL;
 	size = (size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);

@@ -1,6 +1,6 @@
 /*
  * png_encode.c
- *	  Writes PNG from pixels in memory.
+ *	  Writes PNG, row by row.
  *
  * Runs in imgapi-executor.
  */
@@ -11,12 +11,14 @@
 #include <png.h>
 
 #include "executor/encoder.h"
+#include "executor/rows.h"
 
 #define FIRST_ROOM	(32 * 1024)
 
 typedef struct PngEncoder
 {
 	ImgPicture *picture;
+	ImgRows		rows;
 	png_structp png;
 	png_infop	info;
 	unsigned char *data;
@@ -87,9 +89,11 @@ write_rows(PngEncoder *e, VipsImage *image)
 {
 	for (int y = 0; y < image->Ysize; y++)
 	{
-		if (img_stopped(e->picture))
+		const uint8_t *row = img_rows_next(&e->rows);
+
+		if (row == NULL)
 			png_longjmp(e->png, 1);
-		png_write_row(e->png, VIPS_IMAGE_ADDR(image, 0, y));
+		png_write_row(e->png, row);
 	}
 	png_write_end(e->png, NULL);
 }
@@ -101,6 +105,7 @@ img_png_encode(ImgPicture *picture, VipsImage *image, int level, int filters, vo
 	volatile bool done = false;
 
 	e->picture = picture;
+	img_rows_start(&e->rows, picture, image);
 	e->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, e, give_up, say_nothing);
 	e->info = e->png ? png_create_info_struct(e->png) : NULL;
 	if (e->info == NULL)
@@ -111,6 +116,7 @@ img_png_encode(ImgPicture *picture, VipsImage *image, int level, int filters, vo
 		write_rows(e, image);
 		done = true;
 	}
+	img_rows_end(&e->rows);
 	png_destroy_write_struct(&e->png, &e->info);
 	if (done)
 	{

@@ -1,6 +1,6 @@
 /*
  * result.c
- *	  From computed frames to the bytes of a file.
+ *	  From frames to the bytes of a file.
  *
  * Runs in imgapi-executor.
  */
@@ -72,13 +72,13 @@ img_join_frames(ImgPicture *picture)
 bool
 img_call_saver(ImgPicture *picture, void **data, size_t *length, ...)
 {
-	VipsImage  *image = img_join_frames(picture);
+	VipsImage  *image;
 	VipsOperation *saver;
 	VipsBlob   *blob = NULL;
 	va_list		options;
 	const char *first;
 
-	if (image == NULL)
+	if (!img_settle(picture) || (image = img_join_frames(picture)) == NULL)
 		return false;
 	saver = vips_operation_new(picture->output_format->saver);
 	if (saver == NULL)
@@ -149,7 +149,7 @@ fill_facts(ImgPicture *picture)
 bool
 img_save(ImgPicture *picture, void **data, size_t *length)
 {
-	if (!img_settle(picture))
+	if (!img_upright(picture))
 		return false;
 	if (!picture->output_format->has_alpha && img_has_alpha(picture) && !img_lay_on(picture, IMG_WHITE))
 		return false;
@@ -158,10 +158,10 @@ img_save(ImgPicture *picture, void **data, size_t *length)
 		if (strcmp(picture->output_format->name, "jpeg") != 0 && strcmp(picture->output_format->name, "tiff") != 0)
 			return img_fail_picture(picture, IMG_UNSUPPORTED, IMG_STAGE_ENCODE,
 									"%s has no CMYK; jpeg and tiff have", picture->output_format->name);
-		if (!img_to_cmyk(picture))
+		if (!img_settle(picture) || !img_to_cmyk(picture))
 			return false;
 	}
-	if (!check_side(picture) || !img_settle(picture))
+	if (!check_side(picture))
 		return false;
 	fill_facts(picture);
 	return picture->output_format->save(picture, &picture->output, data, length);

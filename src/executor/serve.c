@@ -43,13 +43,13 @@ is_hello(size_t length)
 		request->version == IMG_WIRE_VERSION && request->type == IMG_HELLO;
 }
 
-/* Waits for the next request as long as memory is kept for it. */
+/* After a request: waits for the next one as long as memory is kept for it. */
 static void
 keep_memory(int socket)
 {
 	struct pollfd next = {.fd = socket, .events = POLLIN};
 
-	if (img_keeps_memory() && poll(&next, 1, KEEP_MS) == 0)
+	if (poll(&next, 1, KEEP_MS) == 0)
 		img_release_memory();
 }
 
@@ -62,12 +62,9 @@ img_serve_owner(void)
 	{
 		int			fds[IMG_MAX_SLOT_FDS];
 		int			nfds;
-		ssize_t		length;
-		ImgCall		call;
+		ssize_t		length = img_receive(IMG_WIRE_FD, message, sizeof(message), fds, IMG_MAX_SLOT_FDS, &nfds, 0);
+		ImgCall		call = {IMG_WIRE_FD, false, message, length, slots, slot_count};
 
-		keep_memory(IMG_WIRE_FD);
-		length = img_receive(IMG_WIRE_FD, message, sizeof(message), fds, IMG_MAX_SLOT_FDS, &nfds, 0);
-		call = (ImgCall) {IMG_WIRE_FD, false, message, length, slots, slot_count};
 		if (length == 0)
 			return EXIT_SUCCESS;
 		if (length < 0)
@@ -83,6 +80,7 @@ img_serve_owner(void)
 		close_all(fds, nfds);
 		if (!img_answer(&call))
 			return EXIT_FAILURE;
+		keep_memory(IMG_WIRE_FD);
 	}
 }
 
@@ -138,13 +136,12 @@ img_serve_pool(void)
 	fcntl(IMG_WIRE_FD, F_SETFL, fcntl(IMG_WIRE_FD, F_GETFL) | O_NONBLOCK);
 	for (;;)
 	{
-		int			connection;
+		int			connection = next_connection();
 
-		keep_memory(IMG_WIRE_FD);
-		connection = next_connection();
 		if (connection < 0)
 			continue;
 		serve_connection(connection);
 		close(connection);
+		keep_memory(IMG_WIRE_FD);
 	}
 }

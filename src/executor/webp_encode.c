@@ -1,6 +1,6 @@
 /*
  * webp_encode.c
- *	  Writes still WebP from pixels in memory, and tidies animations.
+ *	  Writes still WebP, and tidies animations.
  *
  * Runs in imgapi-executor.
  */
@@ -21,18 +21,16 @@ go_on(int percent, const WebPPicture *webp)
 static VipsImage *
 as_rgb(ImgPicture *picture, VipsImage *image)
 {
-	VipsImage  *color;
-	VipsImage  *pixels;
+	VipsImage  *pixels = img_evaluate(picture, image);
+	VipsImage  *color = NULL;
 
-	if (image->Bands > 2)
-		return g_object_ref(image);
-	if (vips_colourspace(image, &color, VIPS_INTERPRETATION_sRGB, NULL))
-	{
+	if (pixels == NULL || image->Bands > 2)
+		return pixels;
+	if (vips_colourspace(pixels, &color, VIPS_INTERPRETATION_sRGB, NULL))
 		img_fail_vips(picture, IMG_STAGE_ENCODE);
-		return NULL;
-	}
-	pixels = img_evaluate(picture, color);
-	g_object_unref(color);
+	g_object_unref(pixels);
+	pixels = color ? img_evaluate(picture, color) : NULL;
+	g_clear_object(&color);
 	return pixels;
 }
 

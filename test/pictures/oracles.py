@@ -245,10 +245,9 @@ gray = on_colors(lambda rgb: numpy.repeat(luma(rgb)[..., None], 3, axis=-1))
 
 def magick_blur(image, sigma):
     """By ImageMagick: the Gaussian of Pillow is but near to one."""
-    command = ["convert", "pgm:-", "-virtual-pixel", "edge", "-blur", "%dx%g" % (math.ceil(4 * sigma), sigma), "pgm:-"]
-    bands = [fixtures.decode(subprocess.run(command, input=fixtures.encode(band, "ppm"), check=True,
-                                            stdout=subprocess.PIPE).stdout) for band in image.split()]
-    return Image.merge(image.mode, bands)
+    command = ["convert", "ppm:-", "-virtual-pixel", "edge", "-blur", "%dx%g" % (math.ceil(4 * sigma), sigma), "ppm:-"]
+    return fixtures.decode(subprocess.run(command, input=fixtures.encode(image, "ppm"), check=True,
+                                          stdout=subprocess.PIPE).stdout)
 
 
 def _blurred(frame, sigma):
