@@ -19,11 +19,13 @@ COMMENT ON COLUMN @extschema@.img_remote_followup.what IS 'the call: cancel, fin
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.img_remote_followup', '');
 
 CREATE FUNCTION @extschema@.img_remote_follow(job uuid, what text) RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql VOLATILE
 AS $$
-	INSERT INTO @extschema@.img_remote_followup (job_id, what) SELECT job, what WHERE what IS NOT NULL
-	ON CONFLICT DO NOTHING
-$$;
+BEGIN
+	IF what IS NOT NULL THEN
+		INSERT INTO @extschema@.img_remote_followup (job_id, what) VALUES (job, what) ON CONFLICT DO NOTHING;
+	END IF;
+END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_follow(uuid, text) IS
 	'Internal: that call is to be made once the job has ended. NULL: none is.';
 

@@ -4,37 +4,33 @@
 -- takes an answer in and says what is next. Each is committed before the call is
 -- made that it asks for.
 
-CREATE FUNCTION @extschema@.img_remote_held(worker text, job uuid, attempt smallint) RETURNS text
+CREATE FUNCTION @extschema@.img_remote_hold(worker text, jobs uuid[], attempts smallint[])
+RETURNS TABLE (n bigint, held text, r @extschema@.img_remote)
 LANGUAGE plpgsql VOLATILE
-SET enable_seqscan = off
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off
 AS $$
+#variable_conflict use_column
 BEGIN
-	PERFORM FROM @extschema@.img_job_live l
-	WHERE l.id = job AND l.attempts = attempt AND l.lease_owner = worker
-	FOR UPDATE SKIP LOCKED;
-	IF FOUND THEN
-		RETURN NULL;
-	END IF;
-	RETURN CASE WHEN EXISTS (SELECT FROM @extschema@.img_job_live l
-		WHERE l.id = job AND l.attempts = attempt AND l.lease_owner = worker) THEN 'locked' ELSE 'gone' END;
+	RETURN QUERY
+	SELECT a.n, CASE WHEN m.mine THEN NULL WHEN EXISTS (SELECT FROM @extschema@.img_job_live l
+			WHERE l.id = a.job AND l.attempts = a.attempt AND l.lease_owner = worker) THEN 'locked' ELSE 'gone' END, y.r
+	FROM ROWS FROM (pg_catalog.unnest(jobs), pg_catalog.unnest(attempts)) WITH ORDINALITY a (job, attempt, n)
+		LEFT JOIN LATERAL (SELECT true AS mine FROM @extschema@.img_job_live l
+			WHERE l.id = a.job AND l.attempts = a.attempt AND l.lease_owner = worker FOR UPDATE SKIP LOCKED) m ON true
+		LEFT JOIN LATERAL (SELECT x AS r FROM @extschema@.img_remote x WHERE x.job_id = a.job FOR UPDATE NOWAIT) y ON true
+	ORDER BY a.n;
 END $$;
-COMMENT ON FUNCTION @extschema@.img_remote_held(text, uuid, smallint) IS
-	'Internal: locks a job of that worker. NULL: done; else why not.';
+COMMENT ON FUNCTION @extschema@.img_remote_hold(text, uuid[], smallint[]) IS
+	'Internal: locks jobs of that worker, and what is known of them at their servers. held NULL: done; else why not.';
 
-CREATE FUNCTION @extschema@.img_remote_begin(worker text, job uuid, attempt smallint, server text, server_type text, owner regrole, picture bool)
+CREATE FUNCTION @extschema@.img_remote_first(r @extschema@.img_remote, job uuid, server text, server_type text, owner regrole, picture bool)
 RETURNS @extschema@.img_remote_step
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off
 AS $$
 DECLARE
-	r @extschema@.img_remote;
 	step @extschema@.img_remote_step;
 BEGIN
-	step.action := @extschema@.img_remote_held(worker, job, attempt);
-	IF step.action IS NOT NULL THEN
-		RETURN step;
-	END IF;
-	SELECT x.* INTO r FROM @extschema@.img_remote x WHERE x.job_id = job FOR UPDATE NOWAIT;
 	step.action := 'call';
 	step.remote_id := r.remote_id;
 	IF r.remote_id IS NOT NULL THEN
@@ -67,8 +63,29 @@ BEGIN
 		ended_at = NULL, failures = 0;
 	RETURN step;
 END $$;
-COMMENT ON FUNCTION @extschema@.img_remote_begin(text, uuid, smallint, text, text, regrole, bool) IS
-	'Worker protocol: what to do with a remote job that was claimed, or that has to begin again. picture: its bytes are here, or are not needed. The submit, which is sent once, is asked for by nobody else.';
+COMMENT ON FUNCTION @extschema@.img_remote_first(@extschema@.img_remote, uuid, text, text, regrole, bool) IS
+	'Internal: img_remote_begin() for one job.';
+
+CREATE FUNCTION @extschema@.img_remote_begin(worker text, jobs uuid[], attempts smallint[], servers text[], server_types text[],
+	owners oid[], pictures bool[]) RETURNS SETOF @extschema@.img_remote_step
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off
+AS $$
+DECLARE
+	job record;
+	step @extschema@.img_remote_step;
+BEGIN
+	FOR job IN SELECT h.n, h.held, h.r FROM @extschema@.img_remote_hold(worker, jobs, attempts) h LOOP
+		step := NULL;
+		step.action := job.held;
+		IF job.held IS NULL THEN
+			step := @extschema@.img_remote_first(job.r, jobs[job.n], servers[job.n], server_types[job.n], owners[job.n]::regrole, pictures[job.n]);
+		END IF;
+		RETURN NEXT step;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_begin(text, uuid[], smallint[], text[], text[], oid[], bool[]) IS
+	'Worker protocol: what to do with remote jobs that were claimed, or that have to begin again, in their order. picture: its bytes are here, or are not needed. The submit, which is sent once, is asked for by nobody else.';
 
 CREATE FUNCTION @extschema@.img_remote_lost(r @extschema@.img_remote, reason text) RETURNS @extschema@.img_remote_step
 LANGUAGE plpgsql VOLATILE
@@ -113,6 +130,17 @@ END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_unknown(@extschema@.img_remote, text) IS
 	'Internal: it cannot be found out whether a job has begun; img_retry() says that it has not (next_call).';
 
+CREATE FUNCTION @extschema@.img_remote_trim(job uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off
+AS $$
+BEGIN
+	DELETE FROM @extschema@.img_remote_call c
+	WHERE c.job_id = job AND c.id <= (SELECT o.id FROM @extschema@.img_remote_call o
+		WHERE o.job_id = job ORDER BY o.id DESC OFFSET 50 LIMIT 1);
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_trim(uuid) IS 'Internal: of a job''s requests only the last 50 are kept.';
+
 CREATE FUNCTION @extschema@.img_remote_note(r @extschema@.img_remote, method text, path text, status int, ms int,
 	request_id text, error text) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -121,72 +149,89 @@ AS $$
 BEGIN
 	INSERT INTO @extschema@.img_remote_call (job_id, owner, ms, status, server, method, path, request_id, error)
 	VALUES (r.job_id, r.owner, ms, status, r.server, method, path, pg_catalog.left(request_id, 200), error);
-	-- most jobs have few
-	IF r.polls < 10 AND r.failures < 10 AND r.remote_id IS NOT NULL THEN
-		RETURN;
-	END IF;
-	DELETE FROM @extschema@.img_remote_call c
-	WHERE c.job_id = r.job_id AND c.id <= (SELECT o.id FROM @extschema@.img_remote_call o
-		WHERE o.job_id = r.job_id ORDER BY o.id DESC OFFSET 50 LIMIT 1);
+	PERFORM @extschema@.img_remote_trim(r.job_id);
 END $$;
 COMMENT ON FUNCTION @extschema@.img_remote_note(@extschema@.img_remote, text, text, int, int, text, text) IS
 	'Internal: keeps a request in img_remote_call.';
 
--- status is NULL when there was no answer; failure says why, and sent whether
--- the server may have got the request.
-CREATE FUNCTION @extschema@.img_remote_answered(worker text, job uuid, attempt smallint, what text,
-	method text, path text, status int, ms int, request_id text, failure text, sent bool, body bytea)
-RETURNS @extschema@.img_remote_step
+CREATE FUNCTION @extschema@.img_remote_next(r @extschema@.img_remote, step @extschema@.img_remote_step, what text, status int,
+	request_id text, failure text, sent bool, answer @extschema@.img_remote_answer) RETURNS @extschema@.img_remote_step
 LANGUAGE plpgsql VOLATILE
-SET enable_seqscan = off
 AS $$
-DECLARE
-	r @extschema@.img_remote;
-	step @extschema@.img_remote_step;
-	answer @extschema@.img_remote_answer;
-	held text := @extschema@.img_remote_held(worker, job, attempt);
 BEGIN
-	IF held = 'locked' THEN
-		step.action := held;
-		RETURN step;
-	END IF;
-	SELECT x.* INTO r FROM @extschema@.img_remote x WHERE x.job_id = job FOR UPDATE NOWAIT;
-	IF NOT FOUND THEN
-		step.action := 'gone';
-		RETURN step;
-	END IF;
-	answer := @extschema@.img_remote_read(r.server_type, what, r, @extschema@.img_remote_document(body));
-	status := COALESCE(answer.http_status, status);
 	step.stage := what;
 	step.remote_id := r.remote_id;
 	step.transient := false;
-	step.message := CASE WHEN status BETWEEN 200 AND 299 AND COALESCE(answer.state, answer.remote_id, answer.next) IS NULL
-		THEN pg_catalog.format('the answer of server "%s" makes no sense', r.server)
-		ELSE @extschema@.img_remote_problem(r, status, request_id, failure, answer) END;
 	step.sqlstate := @extschema@.img_remote_sqlstate(status);
 	IF step.message IS NOT NULL THEN
 		step.hint := @extschema@.img_remote_hint(status, r.server);
 	END IF;
-	PERFORM @extschema@.img_remote_note(r, method, path, status, ms, request_id, step.message);
 	IF what = 'submit' THEN
-		step := @extschema@.img_remote_submitted(r, step, status, sent, answer);
+		RETURN @extschema@.img_remote_submitted(r, step, status, sent, answer);
 	ELSIF what = 'find' THEN
-		step := @extschema@.img_remote_found(r, step, status, answer);
+		RETURN @extschema@.img_remote_found(r, step, status, answer);
 	ELSIF r.remote_id IS NULL THEN
-		step := @extschema@.img_remote_prepared(r, step, status, answer);
-	ELSE
-		step := @extschema@.img_remote_polled(r, step, status, answer);
+		RETURN @extschema@.img_remote_prepared(r, step, status, answer);
 	END IF;
-	-- what was submitted is known even though nobody wants it any more
-	IF held = 'gone' THEN
-		step.action := held;
-		PERFORM @extschema@.img_remote_let_go(e.id, e.request, e.input) FROM @extschema@.img_job_ended e
-		WHERE e.id = job AND e.status = 'CANCELLED';
-	END IF;
-	RETURN step;
+	RETURN @extschema@.img_remote_polled(r, step, status, answer);
 END $$;
-COMMENT ON FUNCTION @extschema@.img_remote_answered(text, uuid, smallint, text, text, text, int, int, text, text, bool, bytea) IS
-	'Worker protocol: takes in what an API answered, and says what to do next.';
+COMMENT ON FUNCTION @extschema@.img_remote_next(@extschema@.img_remote, @extschema@.img_remote_step, text, int, text, text, bool, @extschema@.img_remote_answer) IS
+	'Internal: img_remote_answered() for one answer; step.message says what is wrong with it.';
+
+-- A status is NULL when there was no answer; failures says why, and sent whether
+-- the server may have got the request.
+CREATE FUNCTION @extschema@.img_remote_answered(worker text, jobs uuid[], attempts smallint[], whats text[], methods text[], paths text[],
+	statuses int[], times int[], request_ids text[], failures text[], sent bool[], bodies bytea[]) RETURNS SETOF @extschema@.img_remote_step
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+	job record;
+	r @extschema@.img_remote;
+	step @extschema@.img_remote_step;
+	answer @extschema@.img_remote_answer;
+	problems text[];
+	noted bool[];
+	many uuid[] := '{}';
+BEGIN
+	FOR job IN SELECT h.n, h.held, h.r FROM @extschema@.img_remote_hold(worker, jobs, attempts) h LOOP
+		r := job.r;
+		step := NULL;
+		IF job.held = 'locked' OR r.job_id IS NULL THEN
+			step.action := COALESCE(NULLIF(job.held, 'gone'), 'gone');
+			RETURN NEXT step;
+			CONTINUE;
+		END IF;
+		answer := @extschema@.img_remote_read(r.server_type, whats[job.n], r, @extschema@.img_remote_document(bodies[job.n]));
+		statuses[job.n] := COALESCE(answer.http_status, statuses[job.n]);
+		step.message := CASE WHEN statuses[job.n] BETWEEN 200 AND 299 AND COALESCE(answer.state, answer.remote_id, answer.next) IS NULL
+			THEN pg_catalog.format('the answer of server "%s" makes no sense', r.server)
+			ELSE @extschema@.img_remote_problem(r, statuses[job.n], request_ids[job.n], failures[job.n], answer) END;
+		problems[job.n] := step.message;
+		noted[job.n] := true;
+		IF r.polls >= 10 OR r.failures >= 10 OR r.state = 'preparing' THEN
+			many := many || r.job_id;
+		END IF;
+		step := @extschema@.img_remote_next(r, step, whats[job.n], statuses[job.n], request_ids[job.n], failures[job.n], sent[job.n], answer);
+		-- what was submitted is known even though nobody wants it any more
+		IF job.held = 'gone' THEN
+			step.action := 'gone';
+			PERFORM @extschema@.img_remote_let_go(e.id, e.request, e.input) FROM @extschema@.img_job_ended e
+			WHERE e.id = r.job_id AND e.status = 'CANCELLED';
+		END IF;
+		RETURN NEXT step;
+	END LOOP;
+	INSERT INTO @extschema@.img_remote_call (job_id, owner, ms, status, server, method, path, request_id, error)
+	SELECT a.job, x.owner, a.ms, a.status, x.server, a.method, a.path, pg_catalog.left(a.request_id, 200), a.problem
+	FROM ROWS FROM (pg_catalog.unnest(jobs), pg_catalog.unnest(methods), pg_catalog.unnest(paths), pg_catalog.unnest(statuses), pg_catalog.unnest(times),
+			pg_catalog.unnest(request_ids), pg_catalog.unnest(problems), pg_catalog.unnest(noted))
+			WITH ORDINALITY a (job, method, path, status, ms, request_id, problem, noted, n)
+		JOIN @extschema@.img_remote x ON x.job_id = a.job
+	WHERE a.noted ORDER BY a.n;
+	PERFORM @extschema@.img_remote_trim(m.job) FROM pg_catalog.unnest(many) m (job);
+END $$;
+COMMENT ON FUNCTION @extschema@.img_remote_answered(text, uuid[], smallint[], text[], text[], text[], int[], int[], text[], text[], bool[], bytea[]) IS
+	'Worker protocol: takes in what APIs answered, and says what to do next for each job, in their order.';
 
 CREATE FUNCTION @extschema@.img_remote_document(body bytea) RETURNS jsonb
 LANGUAGE plpgsql STABLE

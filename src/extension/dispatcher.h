@@ -19,6 +19,7 @@
  *	dispatcher_upload.c		large results, in parts
  *	dispatcher_transfer.c	the fetcher: requests that wait, run, and have failed
  *	dispatcher_remote.c		jobs that servers do
+ *	dispatcher_step.c		… and what is next for each
  *	dispatcher_call.c		… what is said to those
  *	dispatcher_download.c	… what they have made
  *	dispatcher_webhook.c	… what those say by themselves

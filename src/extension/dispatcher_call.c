@@ -97,6 +97,16 @@ img_apis_count(void)
 	count_fetching(&img_dispatcher.to_read);
 }
 
+/* When a few have left: a claim costs as much for a hundred jobs as for one. */
+void
+img_api_leave(ImgApi *api)
+{
+	img_dispatcher.nremote--;
+	api->jobs--;
+	if (api->jobs <= 3 * api->max_concurrency / 2 || img_dispatcher.nremote == MOST_REMOTE * 3 / 4)
+		img_dispatcher.look = true;
+}
+
 Datum
 img_remote_busy(bool *isnull)
 {

@@ -4,8 +4,7 @@
  *
  * Runs in a dispatcher.  A job on the list "remote" has been claimed and is, or
  * is going to be, with the API of a server.  What the next step is, is decided
- * in SQL (img_remote_begin() and img_remote_answered()), in a transaction that
- * is waited for; calls are made when it has committed, and answers are kept
+ * in SQL (dispatcher_step.c), in a transaction that is waited for; calls are made when it has committed, and answers are kept
  * here until theirs has.  So the row says "submitting" before a submit is sent,
  * and has the server's id before anything else is done with it.  A submit is
  * sent once: who finds such a row, and has not the answer in hand, looks for the
@@ -29,30 +28,10 @@
 #include "extension/home.h"
 #include "extension/remote_job.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-
-/* After a locked row or an error. */
-#define AGAIN_MS		500
-/* Attempts to write down what the answer to a submit was. */
-#define MOST_TRIES		120
-
-/* Columns of img_remote_step. */
-enum
-{
-	ACTION = 1, WHAT, SECONDS, REMOTE_ID, URLS, NAMES, SQLSTATE, MESSAGE, HINT, STAGE, TRANSIENT,
-	INPUT_FORMAT, INPUT_WIDTH, INPUT_HEIGHT
-};
-
-static ImgStatement begin = {
-	"SELECT s.* FROM $S.img_remote_begin($1, $2, $3, $4, $5, $6, $7) s",
-	7, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, REGROLEOID, BOOLOID}
-};
-static ImgStatement take = {
-	"SELECT s.* FROM $S.img_remote_answered($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) s",
-	12, {TEXTOID, UUIDOID, INT2OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, BOOLOID, BYTEAOID}
-};
 
 static bool draining = false;
 
@@ -92,9 +71,8 @@ void
 img_remote_leave(ImgJob *job)
 {
 	dlist_delete(&job->node);
-	img_dispatcher.nremote--;
 	/* its server may take another */
-	img_dispatcher.look = true;
+	img_api_leave(job->remote->api);
 }
 
 void
@@ -104,59 +82,8 @@ img_remote_wait(ImgJob *job, ImgRemotePhase phase, double seconds)
 	job->remote->wait_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) (Max(seconds, 0) * 1000));
 }
 
-/* --------------------------------------------------------------- steps --- */
-
-static char *
-column(int number)
-{
-	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number);
-}
-
-static int
-number_column(int number)
-{
-	char	   *value = column(number);
-
-	return value ? atoi(value) : 0;
-}
-
-static void
-keep_input_facts(ImgRemoteJob *r)
-{
-	char	   *format = column(INPUT_FORMAT);
-
-	r->input.format = UINT16_MAX;
-	for (int i = 0; format != NULL && i < img_format_count; i++)
-		if (strcmp(img_formats[i]->name, format) == 0)
-			r->input.format = i;
-	r->input.width = Max(number_column(INPUT_WIDTH), 0);
-	r->input.height = Max(number_column(INPUT_HEIGHT), 0);
-	r->input.pages = r->input.orientation = 1;
-	r->input.lat = r->input.lng = NAN;
-}
-
-static void
-fail(ImgJob *job)
-{
-	ImgRemoteJob *r = job->remote;
-	char	   *sqlstate = column(SQLSTATE);
-	char	   *stage = column(STAGE);
-	char	   *message = column(MESSAGE);
-	char	   *transient = column(TRANSIENT);
-
-	img_remote_leave(job);
-	if (r->phase == IMG_REMOTE_ANSWERED && r->answer.refused)
-	{
-		img_job_fail(job, r->answer.failure.sqlstate, r->answer.made.what, false, r->answer.failure.message, r->answer.failure.hint);
-		return;
-	}
-	job->failure.retry_after = Max(0, (r->api->not_before - GetCurrentTimestamp()) / USECS_PER_SEC);
-	img_job_fail(job, MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4]),
-				 MemoryContextStrdup(job->context, stage), transient != NULL && transient[0] == 't', message, column(HINT));
-}
-
-static void
-end_cancelled(ImgJob *job, const char *message)
+void
+img_remote_cancelled(ImgJob *job, const char *message)
 {
 	img_transfers_give_up(job);
 	job->transfers = 0;
@@ -166,156 +93,6 @@ end_cancelled(ImgJob *job, const char *message)
 	job->failure.message = message ? MemoryContextStrdup(job->context, message) : "it has been cancelled";
 	job->failure.stage = "remote";
 	img_job_end(job, IMG_END_CANCELLED);
-}
-
-/* From the database, or over the network; and then again. */
-static void
-fetch_picture(ImgJob *job)
-{
-	img_remote_leave(job);
-	if (img_fetch_for_server(job))
-		img_remote_take(job);
-}
-
-static void
-call_next(ImgJob *job)
-{
-	if (!img_remote_call(job, job->remote->next))
-		fetch_picture(job);
-}
-
-static void
-download(ImgJob *job)
-{
-	bool		unnamed;
-	bool		isnull;
-	Datum		urls = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, URLS, &isnull);
-	Datum		names = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, NAMES, &unnamed);
-
-	keep_input_facts(job->remote);
-	img_remote_download(job, DatumGetArrayTypeP(urls), unnamed ? NULL : DatumGetArrayTypeP(names));
-}
-
-/* The server has the job: what it was sent is not needed any more. */
-static void
-keep_remote_id(ImgJob *job, const char *remote_id)
-{
-	if (remote_id == NULL || job->remote->remote_id != NULL)
-		return;
-	job->remote->remote_id = MemoryContextStrdup(job->context, remote_id);
-	img_body_close(&job->source);
-}
-
-/* Does what the row of img_remote_step says. */
-static void
-act(ImgJob *job)
-{
-	ImgRemoteJob *r = job->remote;
-	const char *action = column(ACTION);
-	char	   *seconds = column(SECONDS);
-
-	keep_remote_id(job, column(REMOTE_ID));
-	if (strcmp(action, "call") == 0)
-	{
-		strlcpy(r->next, column(WHAT), sizeof(r->next));
-		if (seconds != NULL && atof(seconds) > 0)
-			img_remote_wait(job, IMG_REMOTE_WAITING, atof(seconds));
-		else
-			call_next(job);
-	}
-	else if (strcmp(action, "fetch") == 0)
-		fetch_picture(job);
-	else if (strcmp(action, "download") == 0)
-		download(job);
-	else if (strcmp(action, "again") == 0)
-		img_remote_wait(job, IMG_REMOTE_NEW, 0);
-	else if (strcmp(action, "locked") == 0)
-		img_remote_wait(job, r->phase, AGAIN_MS / 1000.0);
-	else if (strcmp(action, "fail") == 0)
-		fail(job);
-	else if (strcmp(action, "gone") == 0)
-		end_cancelled(job, NULL);
-	else
-		end_cancelled(job, column(MESSAGE));
-}
-
-static void
-begin_job(ImgJob *job)
-{
-	ImgRowState row = img_fetch_row(job);
-
-	if (row == IMG_ROW_FOUND)
-	{
-		const ImgServer *server = img_remote_job_server(job->server, job->owner);
-		bool		uploads = img_remote_job_uploads(server->type, job->input);
-		Datum		values[] = {
-			CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
-			CStringGetTextDatum(job->server), CStringGetTextDatum(server->type->name), ObjectIdGetDatum(job->owner),
-			BoolGetDatum(!uploads || job->source.length > 0)
-		};
-
-		img_execute(&begin, values, NULL);
-		act(job);
-	}
-	else if (row == IMG_ROW_LOCKED)
-		img_remote_wait(job, IMG_REMOTE_NEW, AGAIN_MS / 1000.0);
-	else
-		end_cancelled(job, "the row, or its picture, is gone");
-}
-
-static void
-take_answer(ImgJob *job)
-{
-	const ImgCallAnswer *answer = &job->remote->answer;
-	Datum		values[] = {
-		CStringGetTextDatum(img_dispatcher.name), UUIDPGetDatum(&job->id), Int16GetDatum(job->attempt),
-		CStringGetTextDatum(answer->made.what), CStringGetTextDatum(answer->made.method), CStringGetTextDatum(answer->made.path),
-		Int32GetDatum(answer->status), Int32GetDatum(answer->ms),
-		answer->request_id ? CStringGetTextDatum(answer->request_id) : (Datum) 0,
-		answer->status == 0 ? CStringGetTextDatum(answer->failure.message) : (Datum) 0, BoolGetDatum(answer->sent),
-		PointerGetDatum(answer->body)
-	};
-	char		nulls[] = "            ";
-
-	if (answer->status == 0)
-		nulls[6] = nulls[11] = 'n';
-	else
-		nulls[9] = 'n';
-	if (answer->request_id == NULL)
-		nulls[8] = 'n';
-	img_execute(&take, values, nulls);
-	act(job);
-}
-
-static void
-step(void *arg)
-{
-	ImgJob	   *job = arg;
-
-	if (job->remote->phase == IMG_REMOTE_NEW)
-		begin_job(job);
-	else if (job->remote->phase == IMG_REMOTE_ANSWERED)
-		take_answer(job);
-	else
-		call_next(job);
-}
-
-/* Nothing was written.  The id in the answer to a submit is not given up. */
-static void
-step_failed(ImgJob *job, const ErrorData *error)
-{
-	ImgRemoteJob *r = job->remote;
-	bool		locked = error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
-	bool		precious = r->before == IMG_REMOTE_ANSWERED && strcmp(r->answer.made.what, "submit") == 0;
-
-	if (locked || (precious && ++r->tries < MOST_TRIES))
-	{
-		img_remote_wait(job, r->before, AGAIN_MS / 1000.0);
-		return;
-	}
-	img_remote_leave(job);
-	img_job_fail(job, error->sqlerrcode, r->before == IMG_REMOTE_NEW ? "submit" : r->before == IMG_REMOTE_ANSWERED ? r->answer.made.what : r->next,
-				 false, error->message, error->hint);
 }
 
 static bool
@@ -354,27 +131,28 @@ any_is_due(void)
 static void
 do_steps(void)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	dlist_mutable_iter iter;
 
+	img_steps_start();
 	dlist_foreach_modify(iter, &img_dispatcher.remote)
 	{
 		ImgJob	   *job = dlist_container(ImgJob, node, iter.cur);
 		ImgRemoteJob *r = job->remote;
-		ErrorData  *error;
 
-		if (!is_due(job, GetCurrentTimestamp()))
+		if (!is_due(job, now))
 			continue;
 		r->before = r->phase;
 		job->uncommitted = true;
-		error = img_try(step, job);
-		if (error != NULL)
-			step_failed(job, error);
-		else if (r->before == IMG_REMOTE_NEW && r->phase == IMG_REMOTE_CALLING)
+		if (r->phase == IMG_REMOTE_NEW)
 		{
+			/* nearly all are submitted at once */
 			r->api->begun++;
-			r->api->submits += strcmp(r->call.what, "submit") == 0;
+			r->api->submits++;
 		}
+		img_step_add(job);
 	}
+	img_steps_finish();
 }
 
 void
@@ -423,7 +201,7 @@ img_remote_undo(void)
 			continue;
 		job->uncommitted = false;
 		job->transfers = 0;
-		img_remote_wait(job, job->remote->before, AGAIN_MS / 1000.0);
+		img_remote_wait(job, job->remote->before, IMG_REMOTE_AGAIN_MS / 1000.0);
 	}
 }
 
@@ -457,7 +235,7 @@ img_remote_in(void)
 void
 img_remote_end(ImgJob *job)
 {
-	end_cancelled(job, NULL);
+	img_remote_cancelled(job, NULL);
 }
 
 bool

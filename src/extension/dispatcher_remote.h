@@ -2,7 +2,8 @@
  * dispatcher_remote.h
  *	  What the parts of a dispatcher share that see to jobs of servers.
  *
- *	dispatcher_remote.c		what is next for each job
+ *	dispatcher_remote.c		whose turn it is
+ *	dispatcher_step.c		what is next for each job
  *	dispatcher_call.c		servers, calls to them, and what they answer
  *	dispatcher_download.c	their results, on the way here
  *	dispatcher_webhook.c	what they say by themselves
@@ -99,6 +100,7 @@ extern List *img_apis;			/* ImgApi */
 
 /* dispatcher_call.c */
 extern ImgApi *img_api_find(const ImgServer *server);
+extern void img_api_leave(ImgApi *api);	/* a job is in hand no more */
 extern void img_apis_count(void);	/* brings jobs, begun and submits up to date */
 
 /* Within a transaction: makes a call, which is sent when it commits.  False: it
@@ -133,7 +135,16 @@ extern void img_remote_answer(ImgJob *job, const char *what, const char *method,
 /* dispatcher_webhook.c: acts on what was put aside, now that the job waits. */
 extern void img_remote_woken(ImgJob *job);
 
+/* dispatcher_step.c: within a transaction, for each job that is due */
+extern void img_steps_start(void);
+extern void img_step_add(ImgJob *job);
+extern void img_steps_finish(void);
+
+/* After a locked row or an error. */
+#define IMG_REMOTE_AGAIN_MS	500
+
 /* dispatcher_remote.c */
+extern void img_remote_cancelled(ImgJob *job, const char *message); /* ends it so */
 extern void img_remote_leave(ImgJob *job);	/* takes it off the list */
 extern bool img_remote_is_submitting(const ImgJob *job);
 extern void img_remote_wait(ImgJob *job, ImgRemotePhase phase, double seconds);
