@@ -13,6 +13,8 @@ BEGIN
 	EXCEPTION WHEN others THEN
 		document := NULL;
 	END;
+	answer := @extschema@.img_remote_read(server_type, 'call', NULL, document);
+	status := COALESCE(answer.http_status, status);
 	IF status BETWEEN 200 AND 299 THEN
 		IF document IS NULL AND body <> '' THEN
 			RAISE EXCEPTION 'the answer of server "%" makes no sense', server
@@ -20,7 +22,6 @@ BEGIN
 		END IF;
 		RETURN document;
 	END IF;
-	answer := @extschema@.img_remote_read(server_type, 'call', NULL, document);
 	RAISE EXCEPTION '%', pg_catalog.format('server "%s" answered with status %s', server, status)
 			|| COALESCE(': ' || answer.message, '') || COALESCE(' (code ' || answer.code || ')', '')
 			|| COALESCE(', request ' || pg_catalog.left(request_id, 200), '')

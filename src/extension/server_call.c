@@ -186,7 +186,7 @@ api_argument(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("server \"%s\" has no API to call: it is of type %s", name, server->type->name),
-				 errhint("SELECT name FROM img_server WHERE type IN ('claid', 'topaz') AND usable;")));
+				 errhint("SELECT name FROM img_server WHERE type IN ('claid', 'topaz', 'nhn') AND usable;")));
 	return server;
 }
 

@@ -227,6 +227,23 @@ my @calls = @{ claid_state()->{calls} };
 my ($uploaded) = grep { $calls[$_]{call} eq 'upload' } $calls .. $#calls;
 ok((grep { $_->{at} < $calls[$uploaded]{at} + 1.9 } @calls[ $uploaded + 1 .. $#calls ]) <= 1, '… by all jobs');
 
+# ------------------------------------------------------------- what it has besides
+
+sub called { return decode_json($node->safe_psql('postgres', 'SELECT img_server_call(' . join(', ', map { "'$_'" } 'nhn', @_) . ')')); }
+is(called('GET', '/users')->{user}{realtimeService}, JSON::PP::false, 'its user is asked for');
+called('PUT', '/users', '{"realtimeService": true}');
+is(called('GET', '/users')->{user}{realtimeService}, JSON::PP::true, '… and changed');
+is(called('POST', '/folders', '{"path": "/made"}')->{folder}{path}, '/made', 'a folder is made');
+is(called('GET', '/properties?path=/made')->{folder}{totalFileCount}, 0, '… and looked at');
+my @operations = map { $_->{operationId} } @{ called('GET', '/operations?rows=100&name=imgapi')->{operations} };
+cmp_ok(@operations, '>', 10, 'its operations are listed');
+called('DELETE', "/operations/$operations[0]");
+fails_with($node, "SELECT img_server_call('nhn', 'GET', '/operations/$operations[0]')", '22023', qr/status 400: there is no operation $operations[0] \(code 5000\)/, '… and deleted');
+fails_with($node, q{SELECT img_server_call('nhn', 'POST', '/folders', '{"path": "/made"}')}, '55000', qr/There is same folder name\. \(code 20000\)/, 'a code is an error');
+$node->safe_psql('postgres', "CREATE SERVER wrong TYPE 'nhn' FOREIGN DATA WRAPPER imgapi OPTIONS (url 'http://127.0.0.1:$port/image/v2.0', allow_private 'true');
+	CREATE USER MAPPING FOR PUBLIC SERVER wrong OPTIONS (appkey 'theAppKey', secret_key 'a wrong one')");
+fails_with($node, q{SELECT img_server_call('wrong', 'GET', '/users')}, '28000', qr/Unauthorized \(code 401\)[^*]*SET secret_key/, 'a wrong key, and what helps');
+
 # ------------------------------------------------------------------- webhooks
 
 $node->safe_psql('postgres', $_) foreach q{ALTER SERVER nhn OPTIONS (SET poll_interval '600s')}, q{ALTER SYSTEM SET imgapi.public_url = 'https://pictures.example.com'}, 'SELECT pg_reload_conf()';
