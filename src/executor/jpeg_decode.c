@@ -42,6 +42,8 @@ give_up(j_common_ptr jpeg)
 	JpegDecoder *d = jpeg->client_data;
 	char		text[JMSG_LENGTH_MAX];
 
+	if (jpeg->err->msg_code == JERR_OUT_OF_MEMORY)
+		img_fail_memory(d->base.picture, (size_t) d->jpeg.image_width * d->jpeg.image_height * d->jpeg.num_components);
 	jpeg->err->format_message(jpeg, text);
 	img_fail_picture(d->base.picture, IMG_BAD_PICTURE,
 					 d->started ? IMG_STAGE_DECODE : IMG_STAGE_HEADER,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include <jpeglib.h>
+#include <jerror.h>
 
 #include "executor/encoder.h"
 #include "executor/jpeg_memory.h"
@@ -38,6 +39,8 @@ give_up(j_common_ptr jpeg)
 	JpegEncoder *e = jpeg->client_data;
 	char		text[JMSG_LENGTH_MAX];
 
+	if (jpeg->err->msg_code == JERR_OUT_OF_MEMORY)
+		img_fail_memory(e->picture, (size_t) e->jpeg.image_width * e->jpeg.image_height * e->jpeg.input_components);
 	jpeg->err->format_message(jpeg, text);
 	img_fail_picture(e->picture, IMG_FAILURE, IMG_STAGE_ENCODE, "the result cannot be written as jpeg: %s", text);
 	longjmp(e->failed, 1);

@@ -50,6 +50,7 @@ struct ImgPicture
 	int			wanted_height;	/* displayed picture to; 0: see the plan */
 	int			orientation;	/* as in EXIF: how the frames still must be
 								 * turned */
+	bool		by_libvips;		/* decodes the source */
 	bool		srgb;			/* frames are 8 bit sRGB or grey */
 	bool		settled;		/* frames are computed and lie in memory */
 	VipsImage  *animation;		/* keeps delays and loops of an animation */

@@ -149,7 +149,9 @@ fill_facts(ImgPicture *picture)
 bool
 img_save(ImgPicture *picture, void **data, size_t *length)
 {
-	if (!img_upright(picture))
+	/* libvips takes more memory for rows that it has to keep, and may not bear it
+	 * when there is none */
+	if (!img_upright(picture) || (picture->by_libvips && !img_compute(picture)))
 		return false;
 	if (!picture->output_format->has_alpha && img_has_alpha(picture) && !img_lay_on(picture, IMG_WHITE))
 		return false;

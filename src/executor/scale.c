@@ -322,8 +322,7 @@ img_scale(ImgPicture *picture, int width, int height, const ImgBox *part)
 	}
 	/* Colours are converted where there are fewer pixels.  libvips looks at
 	 * pixels around each, so they have to be there. */
-	if ((double) width * height > (double) img_width(picture) * img_height(picture) &&
-		!img_compute(picture))
+	if ((width > img_width(picture) || height > img_height(picture)) && !img_compute(picture))
 		return false;
 	for (int i = 0; i < picture->frames; i++)
 		if (!scale_frame(picture, i, width, height, part))

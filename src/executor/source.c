@@ -145,6 +145,7 @@ open_by_libvips(ImgPicture *picture)
 			return false;
 	}
 	set_frame(picture, image);
+	picture->by_libvips = true;
 	img_facts(&picture->source, image, img_format_index(picture->source_format->name));
 	if (strcmp(picture->source_format->name, "tiff") == 0)
 		img_facts_tiff(&picture->source, picture->data, picture->length);

@@ -70,7 +70,7 @@ def memory():
         return
     small = start(memory=64)
     data = fixtures.encode(Image.new("RGB", (9000, 9000)), "png")
-    refused(small.edit(data, client.plan([], "png")), client.LIMIT, "imgapi.executor_memory")
+    refused(small.edit(data, client.plan([client.rotate(90)], "png")), client.LIMIT, "imgapi.executor_memory")
     equal(small.edit(data, client.plan([resizing(100, fit=BOUNDS)], "jpeg")).outcome, client.DONE)
     equal(small.close(), 0)
 
