@@ -202,6 +202,8 @@ def sizes_and_directions():
 
     equal(size(50, 50, FILL), (50, 50))
     equal(size(200, 30, FILL), (200, 30))
+    large = fixtures.encode(fixtures.smooth(100, 60).resize((900, 600)), "jpeg")
+    equal(picture(large, resizing(1000, 90, FILL), format="png").size, (1000, 90), "rows are read once")
     equal(size(200, 30, FILL, scale="down"), (100, 30))
     equal(size(200, 30, FILL, scale="up"), (200, 60))
     for fit in (BOUNDS, COVER, CROP):
