@@ -57,15 +57,6 @@ static TimestampTz heartbeat_at;
 static TimestampTz purge_at;
 static TimestampTz rest_until;	/* after an error */
 
-static ImgStatement rescue = {
-	"SELECT $S.img_rescue($1)", 1, {TEXTOID}
-};
-static ImgStatement heartbeat = {
-	"SELECT $S.img_heartbeat($1, $2, '" IMG_LEASE "')", 2, {TEXTOID, UUIDARRAYOID}
-};
-static ImgStatement release = {
-	"SELECT $S.img_release($1, $2)", 2, {TEXTOID, UUIDARRAYOID}
-};
 static ImgStatement purge = {
 	"SELECT GREATEST(p.objects, p.links, p.jobs) FROM $S.img_purge(" CppAsString2(PURGE_BATCH) ") p", 0, {0}
 };
@@ -147,112 +138,6 @@ take_slot(Oid database)
 	return taken;
 }
 
-/* Runs one of our statements in a transaction of its own. */
-static uint64
-run(ImgStatement *statement, Datum *values, int64 *first)
-{
-	uint64		rows = 0;
-
-	StartTransactionCommand();
-	img_dispatcher.gone = img_home_of_extension() == NULL;
-	if (!img_dispatcher.gone)
-	{
-		bool		isnull;
-
-		SPI_connect();
-		PushActiveSnapshot(GetTransactionSnapshot());
-		img_execute(statement, values, NULL);
-		rows = SPI_processed;
-		if (first != NULL && rows > 0)
-			*first = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-		PopActiveSnapshot();
-		SPI_finish();
-	}
-	CommitTransactionCommand();
-	return rows;
-}
-
-static void
-rescue_jobs(void)
-{
-	Datum		values[] = {CStringGetTextDatum(img_dispatcher.name)};
-	int64		rescued = 0;
-
-	run(&rescue, values, &rescued);
-	if (rescued > 0)
-	{
-		ereport(LOG, (errmsg("jobs of dead workers wait again: " INT64_FORMAT, rescued)));
-		img_dispatcher.look = true;
-	}
-}
-
-static int
-jobs_in_hand(void)
-{
-	return img_dispatcher.nclaimed + img_dispatcher.nnetwork + img_dispatcher.nremote + img_dispatcher.nsent + img_dispatcher.nended;
-}
-
-static int
-add_ids(Datum *ids, int n, dlist_head *list)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, list)
-		ids[n++] = UUIDPGetDatum(&dlist_container(ImgJob, node, iter.cur)->id);
-	return n;
-}
-
-/* Ids of the jobs in hand, or of those that no executor has, as uuid[]. */
-static Datum
-job_ids(bool all)
-{
-	Datum	   *ids = palloc(jobs_in_hand() * sizeof(Datum));
-	int			n = add_ids(ids, 0, &img_dispatcher.claimed);
-
-	if (all)
-	{
-		n = add_ids(ids, n, &img_dispatcher.ended);
-		n = add_ids(ids, n, &img_dispatcher.network);
-		n = add_ids(ids, n, &img_dispatcher.to_read);
-		n = add_ids(ids, n, &img_dispatcher.to_store);
-		n = add_ids(ids, n, &img_dispatcher.remote);
-		for (int i = 0; i < img_dispatcher.stations; i++)
-			for (int j = 0; j < img_dispatcher.station[i].queued; j++)
-				ids[n++] = UUIDPGetDatum(&img_dispatcher.station[i].queue[j]->id);
-	}
-	return PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-}
-
-static void
-renew_leases(void)
-{
-	Datum		values[2] = {CStringGetTextDatum(img_dispatcher.name), job_ids(true)};
-
-	if (jobs_in_hand() > 0)
-		run(&heartbeat, values, NULL);
-}
-
-/*
- * Gives jobs back to the queue, at no cost to them: before leaving all of
- * them, after an error those that no executor has (the error may have undone
- * their claim).
- */
-static void
-give_back(bool all)
-{
-	Datum		values[2] = {CStringGetTextDatum(img_dispatcher.name), job_ids(all)};
-
-	run(&release, values, NULL);
-	while (img_dispatcher.nclaimed > 0)
-	{
-		ImgJob	   *job = dlist_container(ImgJob, node, dlist_pop_head_node(&img_dispatcher.claimed));
-
-		img_dispatcher.nclaimed--;
-		img_job_forget(job);
-	}
-	img_dispatcher.look = true;
-}
-
 /* One batch a turn, and then a rest as long as it took, so that jobs go on
  * meanwhile and find the disk free. */
 static void
@@ -261,7 +146,7 @@ purge_expired(TimestampTz start)
 	int64		purged = 0;		/* pictures, links or jobs, whichever are most */
 	TimestampTz end;
 
-	run(&purge, NULL, &purged);
+	img_run_alone(&purge, NULL, &purged);
 	img_delete_soon();
 	end = GetCurrentTimestamp();
 	purge_at = purged >= PURGE_BATCH ? end + (end - start) : TimestampTzPlusMilliseconds(end, PURGE_MS);
@@ -276,8 +161,8 @@ tend_clock(void)
 	if (heartbeat_at <= now)
 	{
 		heartbeat_at = TimestampTzPlusMilliseconds(now, IMG_HEARTBEAT_MS);
-		renew_leases();
-		rescue_jobs();
+		img_leases_renew();
+		img_leases_rescue();
 	}
 	if (imgapi_auto_purge && purge_at <= now)
 	{
@@ -300,7 +185,7 @@ static void
 show_state(void)
 {
 	ImgWorkerStatus *status = &img_dispatcher.slot->status;
-	int			inflight = jobs_in_hand();
+	int			inflight = img_jobs_in_hand();
 	ImgWorkerState state = inflight > 0 ? IMG_WORKER_WORKING : IMG_WORKER_IDLE;
 
 	status->inflight = inflight;
@@ -400,7 +285,7 @@ guarded_turn(void)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	if (failed)
-		give_back(false);
+		img_leases_give_back(false);
 	return wait;
 }
 
@@ -519,7 +404,7 @@ img_dispatcher_main(Datum arg)
 	img_stations_start();
 	events = img_worker_events(img_dispatcher.epoll);
 	loop = AllocSetContextCreate(TopMemoryContext, "imgapi dispatcher", ALLOCSET_DEFAULT_SIZES);
-	rescue_jobs();
+	img_leases_rescue();
 
 	while (!ShutdownRequestPending && (!img_dispatcher.gone || look_for_extension()))
 	{
@@ -538,7 +423,7 @@ img_dispatcher_main(Datum arg)
 	if (!img_dispatcher.gone)
 	{
 		await_submits(events);
-		give_back(true);
+		img_leases_give_back(true);
 	}
 	proc_exit(0);
 }

@@ -7,6 +7,7 @@
  *
  *	dispatcher.c			the loop
  *	dispatcher_claim.c		from the queue to the executors (one transaction)
+ *	dispatcher_lease.c		what is in hand stays ours, or goes back
  *	dispatcher_request.c	what jobs ask for
  *	dispatcher_fetch.c		their pictures
  *	dispatcher_reuse.c		results that are there already
@@ -196,6 +197,13 @@ extern long img_claim_in(void);	/* ms until it is worth it, if jobs on the
 extern void img_publish_next_due(void); /* before sleeping */
 extern void img_job_forget(ImgJob *job);	/* frees it */
 extern void img_body_close(ImgBody *body);
+
+/* dispatcher_lease.c: each a transaction of its own */
+extern uint64 img_run_alone(ImgStatement *statement, Datum *values, int64 *first);	/* rows; first: the first column of the first */
+extern int	img_jobs_in_hand(void);
+extern void img_leases_renew(void);
+extern void img_leases_rescue(void);	/* of dead workers: their jobs wait again */
+extern void img_leases_give_back(bool all);	/* false: what no executor has */
 
 /* dispatcher_request.c */
 
