@@ -42,6 +42,7 @@
 #include "extension/answer.h"
 #include "extension/compile.h"
 #include "extension/executor_process.h"
+#include "extension/home.h"
 #include "extension/shared.h"
 #include "extension/source_row.h"
 #include "lib/ilist.h"
