@@ -208,8 +208,14 @@ take_body(ImgTransfer *transfer, const ImgFetchRequest *request, int memfd)
 		transfer->outgoing_fd = memfd;
 	else if (request->place == IMG_INLINE)
 	{
+		/* libcurl would ask before, and wait a second for servers that do not
+		 * answer that */
+		struct curl_slist *longer = curl_slist_append(transfer->headers, "Expect:");
+
 		transfer->outgoing = malloc(request->body_length + 1);
-		if (transfer->outgoing == NULL)
+		if (longer != NULL)
+			transfer->headers = longer;
+		if (transfer->outgoing == NULL || longer == NULL)
 			return img_fail(transfer, IMG_FETCH_FAILED, IMG_FETCH_AT_URL, "out of memory");
 		memcpy(transfer->outgoing, img_fetch_request_body(request), request->body_length);
 	}
