@@ -208,7 +208,10 @@ static void
 mirror_row(const uint8_t *from, uint8_t *to, int width, int pixel)
 {
 	from += (size_t) (width - 1) * pixel;
-	/* four bytes are moved as fast as three; the next pixel overwrites one */
+	memcpy(to, from, pixel);
+	width--, from -= pixel, to += pixel;
+	/* Four bytes are moved faster than three: one is of the pixel before, and
+	 * overwritten.  There is none at the ends. */
 	if (pixel == 3)
 		for (; width > 1; width--, from -= 3, to += 3)
 			memcpy(to, from, 4);
