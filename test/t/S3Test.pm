@@ -35,12 +35,18 @@ sub free_ports
 sub s3_server
 {
 	my ($kind) = @_;
-	my $port = free_ports();
 	my $directory = "$ENV{TESTDIR}/tmp_check/s3-$kind-$$";
-	my @start = ("$ENV{TESTDIR}/tools/s3-server", 'start', $kind eq 'ceph' ? () : "--$kind", $directory, $port);
+	my $tool = "$ENV{TESTDIR}/tools/s3-server";
+	my ($port, $tries);
 
 	push @started, $directory;
-	system(@start) == 0 or die "@start failed";
+	# Somebody else may have taken a port by the time that it starts.
+	do
+	{
+		die "no $kind server has started" if $tries++ == 3;
+		system($tool, 'stop', $directory) if $tries > 1;
+		$port = free_ports();
+	} until system($tool, 'start', $kind eq 'ceph' ? () : "--$kind", $directory, $port) == 0;
 	return {
 		kind => $kind,
 		endpoint => "http://127.0.0.1:$port",
