@@ -239,7 +239,9 @@ turn(void)
 		img_claim_and_send();
 	}
 	wait = Min(wait, img_claim_in());
-	/* servers may have to be told what has just ended */
+	/* what was just begun or claimed may want a picture from elsewhere, and
+	 * servers may have to be told what has just ended */
+	wait = Min(wait, img_network_in());
 	wait = Min(wait, img_remote_in());
 	wait = Min(wait, tend_clock());
 	img_publish_next_due();

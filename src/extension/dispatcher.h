@@ -259,6 +259,7 @@ extern void img_job_fail(ImgJob *job, int sqlstate, const char *stage, bool tran
 extern bool img_needs_network(const ImgJob *job);	/* before an executor can have it */
 extern void img_network_take(ImgJob *job);	/* to get its source, or store its result */
 extern void img_network_work(void);	/* one transaction, if there is need */
+extern long img_network_in(void);	/* ms until there is need, but for what happens by itself */
 extern void img_network_undo(void);	/* it was aborted */
 extern void img_network_end(ImgJob *job);	/* that has been cancelled */
 

@@ -427,9 +427,22 @@ commit_requests(void)
 }
 
 static bool
+requests_wait(void)
+{
+	return !dlist_is_empty(&img_dispatcher.to_store) || may_read();
+}
+
+/* Others do so by a timeout, or when the fetcher answers. */
+long
+img_network_in(void)
+{
+	return requests_wait() ? 0 : LONG_MAX;
+}
+
+static bool
 pending(void)
 {
-	return img_transfers_have_failed() || img_delete_is_due() || !dlist_is_empty(&img_dispatcher.to_store) || may_read();
+	return img_transfers_have_failed() || img_delete_is_due() || requests_wait();
 }
 
 /* Results go out first. */

@@ -113,9 +113,9 @@ SELECT is(pg_temp.size('png', '{"fit": {"type": "crop", "crop": "center"}, "widt
 SELECT is(pg_temp.size('png', '{"fit": {"crop": "smart"}, "width": 7, "height": 9}'), '7x9', 'crop smart, as it was written once');
 SELECT is(pg_temp.size('png', '{"fit": {"type": "bounds"}, "width": 8, "height": 8}'), '8x6', 'fit as an object');
 
--- nothing to do: nothing done
-SELECT is(img_edit(pg_temp.picture('png'), '{"resizing": {"width": 32, "height": 24}}'), img_edit(pg_temp.picture('png')), 'to the same size: the same pixels');
-SELECT is(img_edit(pg_temp.picture('png'), '{"resizing": {"width": "100%"}}'), img_edit(pg_temp.picture('png')), '100%: the same pixels');
+-- nothing to do: nothing done. With a format a picture is always written anew.
+SELECT is(img_edit(pg_temp.picture('png'), '{"resizing": {"width": 32, "height": 24}}'), img_edit(pg_temp.picture('png'), '{}', '{"format": "png"}'), 'to the same size: the same pixels');
+SELECT is(img_edit(pg_temp.picture('png'), '{"resizing": {"width": "100%"}}'), img_edit(pg_temp.picture('png'), '{}', '{"format": "png"}'), '100%: the same pixels');
 
 -- what may not be combined
 SELECT throws_ok(format('SELECT pg_temp.size(%L, %L)', 'png', r), '22023', NULL, r)
