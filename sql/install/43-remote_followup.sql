@@ -70,13 +70,16 @@ AS $$
 DECLARE
 	present timestamptz := pg_catalog.clock_timestamp();
 BEGIN
-	-- img_retry() may still want what is done and could not be fetched.
 	RETURN QUERY
 	WITH due AS MATERIALIZED (
+		-- There are few of these and many of those: OFFSET keeps the planner from
+		-- going through those. img_retry() may still want what is done and could not
+		-- be fetched.
 		SELECT f.job_id, f.what, e.request, e.input FROM @extschema@.img_remote_followup f
-			JOIN @extschema@.img_job_ended e ON e.id = f.job_id
-			JOIN @extschema@.img_remote r ON r.job_id = f.job_id
-		WHERE f.run_after <= present AND NOT (r.state = 'done' AND e.status = 'ERROR')
+			CROSS JOIN LATERAL (SELECT x.request, x.input FROM @extschema@.img_job_ended x
+				JOIN @extschema@.img_remote r ON r.job_id = x.id
+				WHERE x.id = f.job_id AND NOT (r.state = 'done' AND x.status = 'ERROR') OFFSET 0) e
+		WHERE f.run_after <= present
 		ORDER BY f.job_id LIMIT calls FOR UPDATE OF f SKIP LOCKED
 	), claimed AS (
 		UPDATE @extschema@.img_remote_followup f
@@ -102,7 +105,7 @@ LANGUAGE sql VOLATILE
 SET enable_seqscan = off
 AS $$
 	SELECT pg_catalog.min(f.run_after) FROM @extschema@.img_remote_followup f
-	WHERE f.attempts > 0 AND EXISTS (SELECT FROM @extschema@.img_job_ended e WHERE e.id = f.job_id)
+	WHERE f.attempts > 0 AND (SELECT true FROM @extschema@.img_job_ended e WHERE e.id = f.job_id)
 $$;
 COMMENT ON FUNCTION @extschema@.img_remote_followup_next_due() IS
 	'Worker protocol: when the next call is due that has to be made again; NULL: none.';
