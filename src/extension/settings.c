@@ -77,7 +77,7 @@ static const struct
 	&imgapi_max_output_side, 16383, 1, 65500, PGC_SUSET, 0},
 	{"imgapi.job_timeout", "Time that the pixel work of one attempt may take.",
 	&imgapi_job_timeout, 60 * 1000, 100, 3600 * 1000, PGC_SUSET, GUC_UNIT_MS},
-	{"imgapi.executor_memory", "Address space of an image executor.",
+	{"imgapi.executor_memory", "Address space of an image executor, beside 160 MB that it keeps for the next picture.",
 	&imgapi_executor_memory, 2048, 256, 65536, PGC_POSTMASTER, GUC_UNIT_MB},
 	{"imgapi.max_attempts", "Attempts of a job unless it says otherwise.",
 	&imgapi_max_attempts, 3, 1, 100, PGC_USERSET, 0},
