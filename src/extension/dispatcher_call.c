@@ -126,7 +126,7 @@ img_remote_busy(bool *isnull)
 		if (api->jobs >= 2 * api->max_concurrency || api->not_before > now)
 			names[n++] = CStringGetTextDatum(api->server);
 	}
-	return PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
+	return img_array(names, NULL, n, TEXTOID);
 }
 
 /* ------------------------------------------------------------- answers --- */

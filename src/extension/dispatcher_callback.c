@@ -231,18 +231,6 @@ forget_claimed(void)
 
 /* ------------------------------------------------------------------ rows --- */
 
-static Datum
-array_of(Datum *elements, bool *nulls, int n, Oid type)
-{
-	int			dims[1] = {n};
-	int			lower[1] = {1};
-	bool		by_value = type == INT4OID;
-
-	return PointerGetDatum(construct_md_array(elements, nulls, 1, dims, lower, type,
-											  type == UUIDOID ? UUID_LEN : by_value ? 4 : -1, by_value,
-											  type == UUIDOID ? TYPALIGN_CHAR : TYPALIGN_INT));
-}
-
 /* Ids of which no more is to be said. */
 typedef struct Settled
 {
@@ -277,11 +265,11 @@ say_step(void *arg)
 		errors[n] = callback->error ? CStringGetTextDatum(callback->error) : (Datum) 0;
 		pauses[n++] = Int32GetDatum(callback->retry_after);
 	}
-	values[1] = array_of(ids, NULL, n, UUIDOID);
-	values[2] = array_of(states, NULL, n, TEXTOID);
-	values[3] = array_of(statuses, NULL, n, INT4OID);
-	values[4] = array_of(errors, no_error, n, TEXTOID);
-	values[5] = array_of(pauses, NULL, n, INT4OID);
+	values[1] = img_array(ids, NULL, n, UUIDOID);
+	values[2] = img_array(states, NULL, n, TEXTOID);
+	values[3] = img_array(statuses, NULL, n, INT4OID);
+	values[4] = img_array(errors, no_error, n, TEXTOID);
+	values[5] = img_array(pauses, NULL, n, INT4OID);
 	img_execute(&said, values, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -363,8 +351,8 @@ claim_due(void)
 		hosts[i] = CStringGetTextDatum(name[i]);
 		counts[i] = Int32GetDatum(count[i]);
 	}
-	values[2] = array_of(hosts, NULL, n, TEXTOID);
-	values[3] = array_of(counts, NULL, n, INT4OID);
+	values[2] = img_array(hosts, NULL, n, TEXTOID);
+	values[3] = img_array(counts, NULL, n, INT4OID);
 	values[4] = CStringGetTextDatum(turn);
 	img_execute(&claim, values, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -389,7 +377,7 @@ find_next(void)
 	for (int i = 0; i < n; i++)
 		if (count[i] >= MOST_EACH)
 			hosts[nbusy++] = CStringGetTextDatum(name[i]);
-	value = array_of(hosts, NULL, nbusy, TEXTOID);
+	value = img_array(hosts, NULL, nbusy, TEXTOID);
 	img_execute(&next_due, &value, NULL);
 	due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	look_at = TimestampTzPlusMilliseconds(now, LOOK_MS);

@@ -150,8 +150,8 @@ hold(const bool *wanted)
 	}
 	if (count == 0)
 		return;
-	values[1] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	values[2] = PointerGetDatum(construct_array(attempts, count, INT2OID, 2, true, TYPALIGN_SHORT));
+	values[1] = img_array(ids, NULL, count, UUIDOID);
+	values[2] = img_array(attempts, NULL, count, INT2OID);
 	img_execute(&hold_jobs, values, NULL);
 	for (uint64 n = 0; n < SPI_processed; n++)
 	{

@@ -237,7 +237,6 @@ ask_for_steps(void *arg)
 	Batch	   *batch = arg;
 	ImgStatement *statement = batch->answers ? &take : &begin;
 	Datum		values[MOST_VALUES] = {CStringGetTextDatum(img_dispatcher.name)};
-	int			lower = 1;
 
 	batch->row_state = batch->answers || batch->count > 1 ? IMG_ROW_FOUND : img_fetch_row(batch->job[0]);
 	if (batch->row_state != IMG_ROW_FOUND)
@@ -251,16 +250,7 @@ ask_for_steps(void *arg)
 			put_beginning(batch, n);
 	}
 	for (int i = 1; i < statement->nargs; i++)
-	{
-		Oid			type = get_element_type(statement->types[i]);
-		int16		length;
-		bool		by_value;
-		char		alignment;
-
-		get_typlenbyvalalign(type, &length, &by_value, &alignment);
-		values[i] = PointerGetDatum(construct_md_array(batch->value[i], batch->null[i], 1, &batch->count, &lower,
-													   type, length, by_value, alignment));
-	}
+		values[i] = img_array(batch->value[i], batch->null[i], batch->count, get_element_type(statement->types[i]));
 	img_execute(statement, values, NULL);
 	if (SPI_processed != batch->count)
 		elog(ERROR, "asked for %d steps, got " UINT64_FORMAT, batch->count, SPI_processed);

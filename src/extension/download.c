@@ -157,7 +157,7 @@ static Datum
 download(FunctionCallInfo fcinfo, const char *role, const char *what)
 {
 	Datum		job = PG_GETARG_DATUM(0);
-	Datum		jobs = PointerGetDatum(construct_array(&job, 1, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	Datum		jobs = img_array(&job, NULL, 1, UUIDOID);
 	Datum		arguments[] = {jobs, CStringGetTextDatum(role), ObjectIdGetDatum(GetUserId())};
 	const ImgHome *home = img_home_of_function(fcinfo->flinfo->fn_oid);
 	TupleDesc	shape;

@@ -16,6 +16,7 @@
 #include "extension/imgapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -126,6 +127,18 @@ Oid
 img_table(const char *name)
 {
 	return get_relname_relid(name, home.schema);
+}
+
+Datum
+img_array(Datum *elements, bool *nulls, int n, Oid type)
+{
+	int			lower = 1;
+	int16		length;
+	bool		by_value;
+	char		alignment;
+
+	get_typlenbyvalalign(type, &length, &by_value, &alignment);
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &lower, type, length, by_value, alignment));
 }
 
 /* The types of the arguments; true: they are those of the plan.  Types of the

@@ -65,6 +65,9 @@ extern Oid	img_type(const char *name);
 /* The OID of one of the extension's tables; InvalidOid: it is gone. */
 extern Oid	img_table(const char *name);
 
+/* An array as a parameter; nulls NULL: none of its elements is.  Within a transaction. */
+extern Datum img_array(Datum *elements, bool *nulls, int n, Oid type);
+
 /*
  * Takes on the rights of a role until img_resume(); with untrusted set, for
  * running what users wrote: no SET ROLE, no deferred triggers and no setting

@@ -261,7 +261,7 @@ words(const char *text)
 		text += length;
 		text += strspn(text, " ");
 	}
-	return PointerGetDatum(construct_array(word, n, TEXTOID, -1, false, TYPALIGN_INT));
+	return img_array(word, NULL, n, TEXTOID);
 }
 
 Datum

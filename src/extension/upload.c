@@ -393,5 +393,5 @@ img_upload_key(ImgUpload *upload, TupleTableSlot *slot)
 	if (nest > 0)
 		AtEOXact_GUC(true, nest);
 	return CStringGetTextDatum(OidOutputFunctionCall(F_ARRAY_OUT,
-													 PointerGetDatum(construct_array(part, upload->nkey, TEXTOID, -1, false, TYPALIGN_INT))));
+													 img_array(part, NULL, upload->nkey, TEXTOID)));
 }

@@ -86,7 +86,7 @@ text_or_null(const char *text, char *null)
 static Datum
 text_array(const Rows *rows)
 {
-	return PointerGetDatum(construct_array(rows->key, rows->count, TEXTOID, -1, false, TYPALIGN_INT));
+	return img_array(rows->key, NULL, rows->count, TEXTOID);
 }
 
 static void
@@ -123,7 +123,7 @@ submit(const ImgHome *home, ImgUpload *upload, const Rows *rows)
 
 	if (rows->count == 0)
 		return;
-	values[0] = PointerGetDatum(construct_array(rows->id, rows->count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	values[0] = img_array(rows->id, NULL, rows->count, UUIDOID);
 	values[1] = text_array(rows);
 	img_become(home->owner, false, &before);
 	img_execute(&insert_jobs, values, nulls);
