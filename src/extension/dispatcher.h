@@ -19,11 +19,11 @@
  *	dispatcher_network.c	pictures that come and results that go over the network
  *	dispatcher_upload.c		large results, in parts
  *	dispatcher_transfer.c	the fetcher: requests that wait, run, and have failed
- *	dispatcher_remote.c		jobs that servers do
- *	dispatcher_step.c		… and what is next for each
- *	dispatcher_call.c		… what is said to those
- *	dispatcher_download.c	… what they have made
- *	dispatcher_webhook.c	… what those say by themselves
+ *	dispatcher_remote.c		jobs that servers do: whose turn it is,
+ *	dispatcher_step.c		… what is next for each,
+ *	dispatcher_call.c		… what is said to servers,
+ *	dispatcher_download.c	… what they have made,
+ *	dispatcher_webhook.c	… what they say by themselves,
  *	dispatcher_followup.c	… and what they are told afterwards
  *	dispatcher_cancel.c		jobs that were cancelled while they waited
  *	dispatcher_delete.c		files on servers that have to go
@@ -33,8 +33,9 @@
  *
  * A job in hand is in exactly one place: the list "claimed" (no executor has
  * it yet), the lists "network", "to_read" and "to_store" (its source is read, or
- * its result written), the list "remote" (a server does it), the queue of one executor, or the list "ended".  No transaction is
- * open while executors or the fetcher work.
+ * its result written), the list "remote" (a server does it), the queue of one
+ * executor, or the list "ended".  No transaction is open while executors or the
+ * fetcher work.
  */
 #ifndef IMGAPI_DISPATCHER_H
 #define IMGAPI_DISPATCHER_H

@@ -20,7 +20,6 @@
 #include "extension/dispatcher_network.h"
 #include "extension/home.h"
 #include "extension/settings.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"

@@ -26,7 +26,6 @@
 #include "extension/shared.h"
 #include "extension/upload.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
